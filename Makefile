@@ -1,0 +1,50 @@
+# The two commands: `make run` (the demo, end to end) and `make test`. Both set everything up first.
+PYTHON ?= python3.11
+CORES ?= all
+CONFIG ?= config/config.yaml
+NAME := $(shell sed -n 's/^name: *\([a-z0-9_-]*\).*/\1/p' $(CONFIG))
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG)
+
+.PHONY: run test lint docs bench clean
+.DELETE_ON_ERROR:
+
+# The lock decides: torch first, so that a CPU build that is already at hand is taken.
+.venv/.installed: requirements.lock
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks venv: install python3-venv"; exit 1; }
+	@echo "Setting up .venv from requirements.lock (a minute or two)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+# The lock on the folder dies with its process; so if it is free, a leftover lock of Snakemake's is from a kill.
+run: .venv/.installed
+	@mkdir -p results/$(NAME)
+	@flock --nonblock --conflict-exit-code 9 results/$(NAME)/.running sh -c '\
+	  $(SNAKEMAKE) --unlock --quiet all && \
+	  $(SNAKEMAKE) --cores $(CORES) --rerun-incomplete $(ARGS) && \
+	  $(SNAKEMAKE) --report results/$(NAME)/report.html --quiet all' \
+	  || { code=$$?; [ $$code -ne 9 ] || echo "another run of $(NAME) is going on"; exit $$code; }
+	@cat results/$(NAME)/summary.txt
+	@echo "Report: results/$(NAME)/report.html"
+
+test: .venv/.installed
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+# What is made from the configuration's model: config/README.md and the JSON schema.
+docs: .venv/.installed
+	$(BIN)/python scripts/config_reference.py
+
+bench: .venv/.installed
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf results/$(NAME) results/private/$(NAME)
