@@ -1,0 +1,142 @@
+"""What an output depends on beyond its inputs: settings and code, as hashes, and whether a file was made with them.
+
+The code hash is of the syntax tree without docstrings, over a script, the local modules it imports and a user's own
+modules, together with the locked versions of the distributions they import: a comment, a reformatted line or a
+`touch` changes nothing, a changed helper re-runs the stages that import it and no other.
+
+Snakemake forgets: a clone without `.snakemake/` or a `--touch` and whatever exists counts as up to date. A *stamp*,
+an input of every job, holds the settings and code asked for; it is newer than the output exactly when the record
+beside the output says that other settings or other code made it, or when there is no record of it.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lib import canonical_json
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+LOCK = ROOT / "requirements.lock"
+_DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
+_LONG_AGO = 946_684_800  # a stamp that agrees with the record must never be newer than the output
+
+
+@cache
+def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
+    """Hash (64 hexadecimal digits) of `script`, its local imports, `own_modules` by name, and locked versions."""
+    pending = [script, *(_own_module(name) for name in own_modules)]
+    trees: dict[str, str] = {}
+    distributions: set[str] = set()
+    while pending:
+        path = pending.pop()
+        key = os.path.relpath(path, ROOT)
+        if key in trees:
+            continue
+        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        trees[key] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        for module in _imports(tree):
+            local = _local(module, path.parent)
+            if local:
+                pending.append(local)
+            elif module.split(".")[0] not in sys.stdlib_module_names:
+                distributions.add(module.split(".")[0])
+    versions = {name: _locked().get(_DISTRIBUTION.get(name, name).lower(), "not locked") for name in distributions}
+    versions.pop("lib", None)
+    return hashlib.sha256(canonical_json([trees, versions]).encode()).hexdigest()
+
+
+def _own_module(name: str) -> Path:
+    path = Path(*name.split(".")).with_suffix(".py")
+    if not path.is_file():
+        raise FileNotFoundError(f"clean.steps: no file {path} for the module {name!r}")
+    return path.resolve()
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    return tree
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _local(module: str, beside: Path) -> Path | None:
+    for folder in (SCRIPTS, beside):
+        path = folder.joinpath(*module.split("."))
+        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+@cache
+def _locked() -> dict[str, str]:
+    """Version of each distribution in the lock, without a local part such as +cpu."""
+    lines = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;+]+)", LOCK.read_text(encoding="utf-8"), re.M)
+    return {name.lower(): version for name, version in lines}
+
+
+def last_record(output: Path) -> dict[str, Any] | None:
+    """The newest whole record beside `output`; a last line cut off by a kill is passed over."""
+    path = output.with_name(output.name + ".record.jsonl")
+    if not path.is_file():
+        return None
+    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
+        try:
+            return dict(json.loads(line))
+        except ValueError:
+            continue
+    return None
+
+
+def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
+    """Whether the record beside the first of `outputs` tells of these settings, this code and these manifests.
+
+    Files of up to 1 MB are compared by sha256 (manifests, metrics); shards are `verify`'s work.
+    """
+    existing = list(outputs)
+    record = last_record(existing[0])
+    if record is None or record["settings"] != settings or record["code"] != code:
+        return False
+    for path in existing:
+        if path.is_file() and path.stat().st_size <= 1_000_000:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            if record["outputs"].get(path.name) != digest:
+                return False
+    return True
+
+
+def stamp(path: Path, outputs: list[Path], settings: str, code: str) -> None:
+    """Bring the stamp at `path` up to date with the settings and code asked for; see the module's docstring."""
+    content = canonical_json({"settings": settings, "code": code}) + "\n"
+    same = path.is_file() and path.read_text(encoding="utf-8") == content
+    exists = outputs[0].is_file()
+    agrees = exists and made_with(outputs, settings, code)
+    older = same and exists and path.stat().st_mtime_ns <= outputs[0].stat().st_mtime_ns
+    if same and (path.stat().st_mtime <= _LONG_AGO if agrees else not older):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    if agrees:
+        os.utime(path, (_LONG_AGO, _LONG_AGO))
+    elif exists:  # a coarse clock may give both the same time
+        later = max(path.stat().st_mtime_ns, outputs[0].stat().st_mtime_ns + 1_000_000)
+        os.utime(path, ns=(later, later))

@@ -1,0 +1,184 @@
+"""Shards and their manifests: files that are whole or absent, and small JSON that says what is there.
+
+A shard is written to a temporary name in its own folder and renamed. A manifest is deterministic: schema, rows,
+sha256 of each file, counts; never times, hosts or paths. Because Snakemake compares the checksums of small files,
+a manifest that comes out equal cuts a rerun off there.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
+
+ROW_GROUP_ROWS = 1_000  # fixed, so that bytes do not depend on the fetch batch
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success flush it to disk and rename it, on failure remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`, removed afterwards whatever happened."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.scratch")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Deterministic, indented JSON, written atomically."""
+    with atomic(path) as temporary:
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> int:
+    """Stream batches (of any size) into zstd Parquet with row groups of ROW_GROUP_ROWS; returns the rows written."""
+    rows = 0
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for table in _regroup(schema, batches):
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+            rows += table.num_rows
+    return rows
+
+
+class ArrowWriter:
+    """Write tables of any size to an Arrow IPC stream (which `datasets` memory-maps), whole or not at all.
+
+    A context manager; record batches have ROW_GROUP_ROWS rows whatever sizes come in.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, compression: str | None = None) -> None:
+        self._schema = schema
+        self._options = ipc.IpcWriteOptions(compression=compression)
+        self._file = atomic(path)
+        self._pending = schema.empty_table()
+
+    def __enter__(self) -> "ArrowWriter":
+        self._stream = ipc.new_stream(str(self._file.__enter__()), self._schema, options=self._options)
+        return self
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        *whole, self._pending = _cut(pa.concat_tables([self._pending, _conformed(self._schema, batch)]))
+        for table in whole:
+            self._write(table)
+
+    def _write(self, table: pa.Table) -> None:
+        # Rows are copied into buffers of their own: a slice would be written with the padding of what it came from.
+        if table.num_rows:
+            self._stream.write_table(table.take(np.arange(table.num_rows)).combine_chunks())
+
+    def __exit__(self, *failure: Any) -> None:
+        try:
+            if failure[0] is None:
+                self._write(self._pending)
+        finally:
+            self._stream.close()
+            self._file.__exit__(*failure)
+
+
+def write_arrow(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> int:
+    """Stream batches into an uncompressed Arrow IPC stream; returns the rows written."""
+    rows = 0
+    with ArrowWriter(path, schema) as writer:
+        for batch in batches:
+            writer.write(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def _conformed(schema: pa.Schema, batch: pa.RecordBatch | pa.Table) -> pa.Table:
+    table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+    return table.select(schema.names).cast(schema)
+
+
+def _cut(table: pa.Table) -> Iterator[pa.Table]:
+    """Tables of exactly ROW_GROUP_ROWS rows, then the rest, which may be empty."""
+    whole = table.num_rows - table.num_rows % ROW_GROUP_ROWS
+    for start in range(0, whole, ROW_GROUP_ROWS):
+        yield table.slice(start, ROW_GROUP_ROWS)
+    yield table.slice(whole)
+
+
+def _regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[pa.Table]:
+    """Tables of exactly ROW_GROUP_ROWS rows (the last may be shorter), whatever the sizes that come in."""
+    pending = schema.empty_table()
+    for batch in batches:
+        *whole, pending = _cut(pa.concat_tables([pending, _conformed(schema, batch)]))
+        yield from whole
+    if pending.num_rows:
+        yield pending
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    return pq.ParquetFile(path).read(columns=columns)
+
+
+def iter_parquet(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Batches of at most ROW_GROUP_ROWS rows, so that memory does not follow the shard's size."""
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=ROW_GROUP_ROWS, columns=columns)
+
+
+def iter_arrow(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Record batches of a memory-mapped Arrow stream."""
+    with pa.memory_map(str(path)) as source:
+        for batch in ipc.open_stream(source):
+            yield batch if columns is None else batch.select(columns)
+
+
+def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A memory-mapped table; only touched pages are read."""
+    with pa.memory_map(str(path)) as source:
+        table = ipc.open_stream(source).read_all()
+    return table if columns is None else table.select(columns)
+
+
+def manifest(files: Iterable[Path], rows: int, schema: pa.Schema | None = None, **facts: Any) -> dict[str, Any]:
+    """What is there: `files` by name with bytes and sha256, `rows`, `schema` as [name, type] pairs, further facts."""
+    described = {Path(f).name: {"bytes": Path(f).stat().st_size, "sha256": sha256(f)} for f in files}
+    content: dict[str, Any] = {"files": described, "rows": rows, **facts}
+    if schema is not None:
+        content["schema"] = [[field.name, str(field.type)] for field in schema]
+    return content
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    return pq.read_schema(path)
+
+
+def arrow_schema(path: Path) -> pa.Schema:
+    with pa.memory_map(str(path)) as source:
+        return ipc.open_stream(source).schema

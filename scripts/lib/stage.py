@@ -1,0 +1,112 @@
+"""The wrapper around every stage: its command line, its errors, its record.
+
+A stage sees its settings as one JSON value and named files, and nothing else. What it raises is told without the
+data in it: a `StageError` is written by us and printed as it is; of any other exception only the type and our own
+line are printed, because drivers and converters echo values. A stage that ends well appends a record of how its
+outputs came to be beside the first of them (an edge of nothing; see `provenance`).
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lib import canonical_json, shards
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+class StageError(Exception):
+    """What was wrong, where (file, key, count, window) and what to do; never text, identifiers or credentials."""
+
+
+@dataclass
+class Job:
+    """One call of a stage: its settings, its files by name, and `say` for progress in its log.
+
+    `neutral` holds what cannot change a result (rows fetched at a time, workers); it is no part of any hash.
+    """
+
+    settings: dict[str, Any]
+    files: dict[str, Any] = field(default_factory=dict)
+    neutral: dict[str, Any] = field(default_factory=lambda: json.loads(os.environ.get("NOTECAST_NEUTRAL", "{}")))
+
+    def path(self, name: str) -> Path:
+        """The one file called `name`."""
+        return Path(self.files[name])
+
+    def paths(self, name: str) -> list[Path]:
+        """The files called `name`, in the order given."""
+        return [Path(p) for p in self.files[name]]
+
+    @staticmethod
+    def say(message: str) -> None:
+        print(f"{datetime.now(UTC):%H:%M:%S} {message}", file=sys.stderr, flush=True)
+
+
+def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Parse the command line, call `main`, report its failure without its data, record its success.
+
+    A name with a `*` takes several paths. The exit status is 1 for a `StageError`, 70 for anything else.
+    """
+    job, code = _arguments(doc, inputs, outputs)
+    os.umask(0o077)
+    started = time.time()
+    try:
+        main(job)
+    except StageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)
+    except Exception as error:
+        print(f"error: {_without_data(error)}", file=sys.stderr)
+        sys.exit(70)
+    written = [path for name in outputs for path in (job.paths(name[:-1]) if name.endswith("*") else [job.path(name)])]
+    _record(job, code, written, started)
+
+
+def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Job, str]:
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--settings", required=True, type=json.loads, metavar="JSON", help="this stage's config block")
+    parser.add_argument("--code", default="", metavar="HASH", help="hash of the stage's code, kept in its record")
+    for kind, names in (("input", inputs), ("output", outputs)):
+        for name in names:
+            many = name.endswith("*")
+            parser.add_argument(
+                f"--{name.rstrip('*')}", required=True, metavar="PATH", help=kind, nargs="*" if many else None
+            )
+    values = vars(parser.parse_args())
+    return Job(values.pop("settings"), values), values.pop("code")
+
+
+def _without_data(error: BaseException) -> str:
+    """The exception's type and where in our code it rose: no foreign message, as those echo values."""
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(SCRIPTS)]
+    where = " < ".join(f"{Path(f.filename).name}:{f.lineno} ({f.name})" for f in reversed(ours))
+    return f"{type(error).__module__}.{type(error).__name__} at {where or 'a place outside the stage'}"
+
+
+def _record(job: Job, code: str, written: list[Path], started: float) -> None:
+    """Append how the outputs came: one JSON line in `<first output>.record.jsonl`, keyed by the outputs' sha256."""
+    record = {
+        "outputs": {path.name: shards.sha256(path) for path in written},
+        "settings": canonical_json(job.settings),
+        "code": code,
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - started, 3),
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+    }
+    path = written[0].with_name(written[0].name + ".record.jsonl")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(canonical_json(record) + "\n")

@@ -1,0 +1,66 @@
+"""The wrapper: what a failing stage says, and what a finished one records."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib import provenance
+
+CANARY = "Zebulon Quackenbush 555-12-3456"
+SCRIPT = """
+import json
+from lib import shards, stage
+CANARY = {canary!r}
+def main(job):
+    {body}
+stage.run(main, "Help.", inputs=["text", "more*"], outputs=["manifest"])
+"""
+
+
+def run(tmp_path: Path, body: str, *extra: str) -> subprocess.CompletedProcess[str]:
+    script = tmp_path / "some_stage.py"
+    script.write_text(SCRIPT.format(canary=CANARY, body=body), encoding="utf-8")
+    command = [sys.executable, str(script), "--settings", '{"a": 1}', "--code", "abc", "--text", "t"]
+    command += ["--more", "x", "y", "--manifest", str(tmp_path / "m.json"), *extra]
+    environment = {"PYTHONPATH": str(provenance.SCRIPTS), "PATH": "/usr/bin"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        ("raise stage.StageError('a.sql: 3 rows without visit_id')", 1, "error: a.sql: 3 rows without visit_id"),
+        ("raise ValueError(CANARY)", 70, "error: builtins.ValueError"),
+        ("json.loads('{' + CANARY)", 70, "error: json.decoder.JSONDecodeError"),
+        ("raise type(CANARY.split()[0], (Exception,), {})(CANARY)", 70, "error: "),
+        ("raise MemoryError(CANARY)", 70, "error: builtins.MemoryError"),
+        ("CANARY.encode('utf-8').decode('utf-16')", 70, "error: builtins.UnicodeDecodeError"),
+    ],
+)
+def test_an_error_tells_no_data(tmp_path: Path, body: str, code: int, said: str) -> None:
+    ended = run(tmp_path, body)
+    assert ended.returncode == code
+    assert said in ended.stderr
+    printed = ended.stdout + ended.stderr
+    assert "Quackenbush" not in printed and "3456" not in printed
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_a_finished_stage_records_how_its_outputs_came(tmp_path: Path) -> None:
+    body = "shards.write_json(job.path('manifest'), [job.settings, [p.name for p in job.paths('more')]])"
+    for _ in range(2):
+        assert run(tmp_path, body).returncode == 0
+    assert json.loads((tmp_path / "m.json").read_text()) == [{"a": 1}, ["x", "y"]]
+    lines = (tmp_path / "m.json.record.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    record = json.loads(lines[1])
+    assert (record["settings"], record["code"]) == ('{"a":1}', "abc")
+    assert (tmp_path / "m.json").stat().st_mode & 0o077 == 0
+
+
+def test_help_is_the_docstring(tmp_path: Path) -> None:
+    ended = run(tmp_path, "pass", "--help")
+    assert ended.returncode == 0 and "Help." in ended.stdout
