@@ -1,0 +1,12 @@
+"""Count the cohort flow of a task: from all stays to the parts, with what fell out at each step and why."""
+
+from lib import flow, shards, stage
+
+
+def main(job: stage.Job) -> None:
+    rows = shards.read_parquet(job.path("rows"), ["person_id", "step", "reason", "part", "label"])
+    shards.write_json(job.path("flow"), flow.cohort_flow(rows, **job.settings))
+
+
+if __name__ == "__main__":
+    stage.run(main, __doc__, inputs=["rows"], outputs=["flow"])

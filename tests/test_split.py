@@ -1,0 +1,52 @@
+"""split: a patient's stays stay together; time alone makes the temporal test."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+import split
+from lib import shards, stage
+
+SETTINGS = {
+    "salt": "s",
+    "parts": {"train": 0.5, "tuning": 0.2, "calibration": 0.1, "test": 0.2},
+    "temporal_from": "2021-01-01",
+}
+
+
+def run(tmp_path: Path, identity: pa.DataType | None = None, **changes) -> list[dict]:
+    identity = identity or pa.int64()
+    n, as_id = 400, (str if identity == pa.string() else int)
+    times = [datetime(2020 if i % 4 else 2021, 1 + i % 12, 1) for i in range(n)]
+    table = pa.table(
+        {
+            "visit_id": pa.array([as_id(i) for i in range(n)], identity),
+            "person_id": pa.array([as_id(i % 100) for i in range(n)], identity),
+            "anchor_time": pa.array(times, pa.timestamp("us")),
+            "index_time": pa.array([None if i % 10 == 0 else t for i, t in enumerate(times)], pa.timestamp("us")),
+        }
+    )
+    shards.write_parquet(tmp_path / "labels", table.schema, [table])
+    files = {"labels": tmp_path / "labels", "shard": tmp_path / "shard", "manifest": tmp_path / "manifest"}
+    split.main(stage.Job(SETTINGS | changes, files))
+    assert sum(shards.read_json(files["manifest"])["counts"]["stays"].values()) == n
+    return shards.read_parquet(files["shard"]).to_pylist()
+
+
+def test_a_patient_has_one_part_before_the_temporal_test(tmp_path: Path) -> None:
+    rows = run(tmp_path)
+    for key in {row["person_id"] for row in rows}:
+        assert len({row["key_part"] for row in rows if row["person_id"] == key}) == 1
+    assert all((row["part"] == "temporal_test") == (row["visit_id"] % 4 == 0) for row in rows)
+    assert all(row["part"] == row["key_part"] for row in rows if row["part"] != "temporal_test")
+    assert {row["key_part"] for row in rows} == set(SETTINGS["parts"])
+
+
+def test_without_temporal_from_there_is_no_temporal_test(tmp_path: Path) -> None:
+    assert not any(row["part"] == "temporal_test" for row in run(tmp_path, temporal_from=None))
+
+
+def test_text_ids_fall_where_the_same_numbers_do(tmp_path: Path) -> None:
+    numbers = [row["key_part"] for row in run(tmp_path)]
+    assert [row["key_part"] for row in run(tmp_path, pa.string())] == numbers
