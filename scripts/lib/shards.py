@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
@@ -84,7 +83,7 @@ class ArrowWriter:
         self._schema = schema
         self._options = ipc.IpcWriteOptions(compression=compression)
         self._file = atomic(path)
-        self._pending = schema.empty_table()
+        self._pending = pa.Table.from_batches([], schema)
 
     def __enter__(self) -> "ArrowWriter":
         self._stream = ipc.new_stream(str(self._file.__enter__()), self._schema, options=self._options)
@@ -98,7 +97,7 @@ class ArrowWriter:
     def _write(self, table: pa.Table) -> None:
         # Rows are copied into buffers of their own: a slice would be written with the padding of what it came from.
         if table.num_rows:
-            self._stream.write_table(table.take(np.arange(table.num_rows)).combine_chunks())
+            self._stream.write_table(table.take(pa.array(range(table.num_rows))).combine_chunks())
 
     def __exit__(self, *failure: Any) -> None:
         try:
@@ -134,7 +133,7 @@ def _cut(table: pa.Table) -> Iterator[pa.Table]:
 
 def _regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[pa.Table]:
     """Tables of exactly ROW_GROUP_ROWS rows (the last may be shorter), whatever the sizes that come in."""
-    pending = schema.empty_table()
+    pending = pa.Table.from_batches([], schema)
     for batch in batches:
         *whole, pending = _cut(pa.concat_tables([pending, _conformed(schema, batch)]))
         yield from whole
