@@ -8,16 +8,17 @@ nearest valid name. Settings that cannot change a result say "neutral" and reach
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic import model_validator as check
 
 from lib.config_errors import no_such
 
 Name = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Share = Annotated[StrictFloat | StrictInt, Field(ge=0, le=1)]
 Count = Annotated[StrictInt, Field(ge=1)]
 Days = Annotated[StrictInt, Field(ge=0)]
-Number = StrictFloat | StrictInt
+# 1 and 1.0 are one number, so that writing the other re-runs nothing; True is none.
+Number = Annotated[StrictFloat, BeforeValidator(lambda value: float(value) if type(value) is int else value)]
+Share = Annotated[Number, Field(ge=0, le=1)]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 
 

@@ -21,6 +21,6 @@ def suppress(counts: Sequence[int], min_cell: int) -> list[int | None]:
         raise ValueError("a count is negative")
     hidden = {i for i, count in enumerate(counts) if 0 < count < min_cell}
     others = sorted((i for i, count in enumerate(counts) if count >= min_cell), key=lambda i: (counts[i], i))
-    while hidden and others and (len(hidden) < 2 or sum(counts[i] for i in hidden) < min_cell):
+    while hidden and others and sum(counts[i] for i in hidden) < min_cell:
         hidden.add(others.pop(0))
     return [None if i in hidden else int(count) for i, count in enumerate(counts)]

@@ -32,7 +32,7 @@ _LONG_AGO = 946_684_800  # a stamp that agrees with the record must never be new
 @cache
 def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
     """Hash (64 hexadecimal digits) of `script`, its local imports, `own_modules` by name, and locked versions."""
-    pending = [script, *(_own_module(name) for name in own_modules)]
+    pending = [script, *(own_module(name).resolve() for name in own_modules)]
     trees: dict[str, str] = {}
     distributions: set[str] = set()
     while pending:
@@ -53,11 +53,9 @@ def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
     return hashlib.sha256(canonical_json([trees, versions]).encode()).hexdigest()
 
 
-def _own_module(name: str) -> Path:
-    path = Path(*name.split(".")).with_suffix(".py")
-    if not path.is_file():
-        raise FileNotFoundError(f"clean.steps: no file {path} for the module {name!r}")
-    return path.resolve()
+def own_module(name: str) -> Path:
+    """Where a user's own module is looked for: below the folder in which the workflow runs."""
+    return Path(*name.split(".")).with_suffix(".py")
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -126,12 +124,15 @@ def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
 
 def stamp(path: Path, outputs: list[Path], settings: str, code: str) -> None:
     """Bring the stamp at `path` up to date with the settings and code asked for; see the module's docstring."""
-    content = canonical_json({"settings": settings, "code": code}) + "\n"
-    same = path.is_file() and path.read_text(encoding="utf-8") == content
     exists = outputs[0].is_file()
     agrees = exists and made_with(outputs, settings, code)
-    older = same and exists and path.stat().st_mtime_ns <= outputs[0].stat().st_mtime_ns
-    if same and (path.stat().st_mtime <= _LONG_AGO if agrees else not older):
+    asked: dict[str, Any] = {"settings": settings, "code": code}
+    if exists and not agrees:
+        # Other content for every state of the output: `--touch` makes Snakemake take today's stamp for the one used.
+        asked["made_otherwise"] = outputs[0].stat().st_mtime_ns
+    content = canonical_json(asked) + "\n"
+    old = path.is_file() and path.stat().st_mtime <= _LONG_AGO
+    if path.is_file() and path.read_text(encoding="utf-8") == content and agrees == old:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")

@@ -68,7 +68,7 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     rows = 0
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for table in _regroup(schema, batches):
-            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+            writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP_ROWS)
             rows += table.num_rows
     return rows
 

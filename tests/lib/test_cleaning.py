@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lib import cleaning
 from lib.cleaning import Note, clean_text, load_steps, one_text
+from lib.plan import STEP_NAMES
 
 ALL = load_steps(["markup", "unicode", "whitespace", "empty", {"short": {"min_words": 3}}])
 
@@ -85,3 +86,7 @@ def test_an_addendum_alone_is_no_text() -> None:
 def test_a_note_without_a_time_comes_first() -> None:
     found, _ = one_text([note(1, 8, "timed"), note(2, None, "untimed")], "first", "merge")
     assert found is not None and found.text == "untimed"
+
+
+def test_the_workflow_knows_every_step_by_name() -> None:
+    assert tuple(cleaning.STEPS) == STEP_NAMES

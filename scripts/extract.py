@@ -1,0 +1,131 @@
+"""Run one query of a cohort for one window, check its columns against the contract, and write its rows as a shard.
+
+settings: kind (text: one row a note | labels: one row a stay), sql (the query's file), sql_sha256 (its hash when the
+job was planned), id_type (integer | text), window_start, window_end (half-open), known_until (labels), parameters.
+workflow/sql/README.md is the contract. Every fault is counted to the end; then nothing is written and all are told.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lib import contract, shards, sqltext, stage, warehouse
+
+SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative to here, the repository's root
+
+
+def main(job: stage.Job) -> None:
+    settings = job.settings
+    path = SHIPPED / settings["sql"]
+    sql = _read(path, settings["sql_sha256"])
+    with warehouse.connect(job.path("database")) as connection:
+        found, batches = warehouse.stream(
+            connection, sql, _parameters(settings, sql), job.neutral.get("batch_rows", 1000), path.name
+        )
+        extraction = Extraction(path.name, found, settings)
+        rows = shards.write_parquet(job.path("shard"), extraction.schema, extraction.tables(batches))
+    job.say(f"{path.name}: {rows} rows")
+    counts = extraction.counts()
+    shards.write_json(
+        job.path("manifest"), shards.manifest([job.path("shard")], rows, extraction.schema, counts=counts)
+    )
+
+
+class Extraction:
+    """One query's rows on their way from the database to the shard: converted, checked, counted."""
+
+    def __init__(self, name: str, found: list[str], settings: dict[str, Any]) -> None:
+        self._name = f"{name}, window {settings['window_start']} to {settings['window_end']}"
+        self._found = found
+        self._labels = settings["kind"] == "labels"
+        ids = pa.int64() if settings["id_type"] == "integer" else pa.string()
+        self._columns = contract.label_columns(found, ids) if self._labels else contract.text_columns(ids)
+        faults = contract.column_faults(found, self._columns, self._labels)
+        if faults:
+            raise stage.StageError("\n  ".join([f"{name}: the columns are not the contract's", *faults]))
+        self.schema = contract.schema(self._columns)
+        window = (datetime.fromisoformat(settings["window_start"]), datetime.fromisoformat(settings["window_end"]))
+        self._checks = contract.RowChecks(self._columns, window)
+        self._faults = contract.Faults()
+        self._counted: Counter[tuple[str, ...]] = Counter()
+
+    def tables(self, batches: Iterator[list[tuple[Any, ...]]]) -> Iterator[pa.RecordBatch]:
+        """Record batches of ROW_GROUP_ROWS rows, whatever the size of the batches that come in.
+
+        Raises StageError at the end of the rows if any of them broke the contract.
+        """
+        for rows in _regrouped(chain.from_iterable(batches), shards.ROW_GROUP_ROWS):
+            raw = dict(zip(self._found, zip(*rows, strict=True), strict=True))
+            batch = {c.name: contract.convert(c, raw[c.name], self._faults) for c in self._columns}
+            self._checks.check(batch, self._faults)
+            self._count(batch)
+            yield pa.record_batch([pa.array(batch[field.name], field.type) for field in self.schema], self.schema)
+        if self._faults:
+            raise stage.StageError("\n  ".join([f"{self._name}: rows break the contract", *self._faults.tell()]))
+
+    def counts(self) -> dict[str, Any]:
+        """For the manifest: of notes their roles and NULLs; of stays how many have each reason, by label."""
+        counted = self._counted
+        if not self._labels:
+            by_role = {role: counted["role", role] for role in ("note", "addendum")}
+            nulls = {f"null_{name}": counted["null", name] for name in ("text", "note_time")}
+            return {"stays": self._checks.stays, "by_role": by_role, **nulls}
+        names = [name.removeprefix("label_") for name in self.schema.names if name.startswith("label_")]
+        reasons = {n: {why: counted[n, why] for why in contract.REASONS if counted[n, why]} for n in names}
+        labelled = {n: self._checks.stays - sum(reasons[n].values()) for n in names}
+        return {"stays": self._checks.stays, "labelled": labelled, "reasons": reasons}
+
+    def _count(self, batch: dict[str, list[Any]]) -> None:
+        if not self._labels:
+            self._counted.update(("role", role) for role in batch["note_role"])
+            for name in ("text", "note_time"):
+                self._counted["null", name] += batch[name].count(None)
+            return
+        for name, values in batch.items():
+            if name.startswith("reason_"):
+                self._counted.update((name.removeprefix("reason_"), why) for why in values if why is not None)
+
+
+def _read(path: Path, planned: str) -> str:
+    """The query's text, if it is the one that the job was planned with."""
+    if not path.is_file():
+        raise stage.StageError(f"there is no query {path.name}: check the cohort's sql")
+    try:
+        today = sqltext.canonical_sql_hash(path)
+    except sqltext.SqlError as error:
+        raise stage.StageError(f"{path.name}: {error}") from None
+    if today != planned:
+        raise stage.StageError(f"{path.name} has changed since this job was planned: start the workflow again")
+    return path.read_text(encoding="utf-8")
+
+
+def _parameters(settings: dict[str, Any], sql: str) -> dict[str, Any]:
+    """The cohort's parameters and the window; `known_until` is there for a labels query that wants it."""
+    values = {name: settings[name] for name in ("window_start", "window_end")}
+    if settings["kind"] == "labels" and "known_until" in sqltext.parameters_of(sql):
+        values["known_until"] = settings["known_until"]
+    taken = sorted(set(values) & set(settings["parameters"]))
+    if taken:
+        raise stage.StageError(f"parameters {', '.join(taken)} come from the window: give yours other names")
+    return values | settings["parameters"]
+
+
+def _regrouped(rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Lists of exactly `size` rows; the last may be shorter."""
+    group = []
+    for row in rows:
+        group.append(row)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+if __name__ == "__main__":
+    stage.run(main, __doc__, inputs=["database"], outputs=["shard", "manifest"])

@@ -1,0 +1,150 @@
+"""The plan: windows, fits, and settings that hold what a stage uses and nothing else."""
+
+import doctest
+import json
+from datetime import date
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkout import merged, small_config
+from lib import plan
+from lib.config import Config
+from lib.config_errors import ConfigError, validated
+from lib.plan import Plan, windows
+
+
+def planned(**changes) -> Plan:
+    return Plan(validated(Config, merged(small_config(), changes)), main_process=False)
+
+
+def settings(which: Plan, stage: str, **wildcards: str) -> dict:
+    return json.loads(which.settings(stage)(wildcards))
+
+
+def test_examples_in_the_docs() -> None:
+    assert doctest.testmod(plan).failed == 0
+
+
+@given(
+    st.dates(date(2000, 1, 1), date(2030, 1, 1)), st.integers(0, 3000), st.sampled_from(["month", "quarter", "year"])
+)
+def test_windows_cover_the_span_once_and_in_order(start: date, days: int, unit: str) -> None:
+    last = date.fromordinal(start.toordinal() + days)
+    found = list(windows(start, last, unit))
+    borders = [border for _, pair in found for border in pair]
+    assert borders[0] == start and borders[-1].toordinal() == last.toordinal() + 1
+    assert all(end == begin for (_, (_, end)), (_, (begin, _)) in pairwise(found))
+    names = [name for name, _ in found]
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize(
+    ("unit", "names"),
+    [("month", ["2020-11", "2020-12", "2021-01"]), ("quarter", ["2020Q4", "2021Q1"]), ("year", ["2020", "2021"])],
+)
+def test_window_names(unit: str, names: list[str]) -> None:
+    assert [name for name, _ in windows(date(2020, 11, 5), date(2021, 1, 31), unit)] == names
+
+
+def test_labels_are_known_until_the_horizon_or_the_end_of_the_data() -> None:
+    which = planned(source={"window": "month", "data_end": "2021-03-15"})
+    until = {
+        window: settings(which, "extract", cohort="discharge", window=window, kind="labels")["known_until"]
+        for window in ("2020-12", "2021-02", "2021-03")
+    }
+    assert until == {
+        "2020-12": "2021-01-31 00:00:00",
+        "2021-02": "2021-03-16 00:00:00",
+        "2021-03": "2021-03-16 00:00:00",
+    }
+
+
+def test_a_later_end_of_the_data_changes_the_censored_windows_only() -> None:
+    one, two = (planned(source={"window": "month", "data_end": end}) for end in ("2021-08-31", "2021-09-30"))
+
+    def changed(kind: str) -> list[str]:
+        return [
+            window
+            for window in one.windows
+            if settings(one, "extract", cohort="discharge", window=window, kind=kind)
+            != settings(two, "extract", cohort="discharge", window=window, kind=kind)
+        ]
+
+    assert changed("text") == []
+    assert changed("labels") == ["2021-08"]
+
+
+def test_a_text_job_knows_no_parameter_of_the_labels() -> None:
+    which = planned()
+    text = settings(which, "extract", cohort="discharge", window="2019", kind="text")
+    labels = settings(which, "extract", cohort="discharge", window="2019", kind="labels")
+    assert "readmission_horizon_days" in labels["parameters"]
+    assert "readmission_horizon_days" not in text["parameters"] and "known_until" not in text
+
+
+def test_neutral_keys_are_in_no_settings() -> None:
+    one, two = planned(), planned(source={"batch_rows": 7})
+    wildcards = {"cohort": "discharge", "window": "2019", "kind": "text"}
+    assert one.settings("extract")(wildcards) == two.settings("extract")(wildcards)
+    assert '\\"batch_rows\\":7' in two.environment()
+
+
+def test_equal_values_are_equal_settings() -> None:
+    one = planned(models={"tiny": {"training": {"learning_rate": 2e-05, "weight_decay": 0}}})
+    two = planned(models={"tiny": {"training": {"weight_decay": 0.0, "learning_rate": 0.00002}}})
+    wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
+    assert one.settings("finetune")(wildcards) == two.settings("finetune")(wildcards)
+
+
+def test_a_baseline_is_fitted_once_unless_the_seed_matters() -> None:
+    found = planned(seeds=[0, 1], sizes=[100, "all"]).fits
+    by_model = {name: [(f.size, f.seed) for f in found if f.model == name] for name in ("tiny", "tfidf", "shuffled")}
+    assert by_model["tiny"] == [("100", 0), ("100", 1), ("all", 0), ("all", 1)]
+    assert by_model["tfidf"] == [("100", 0), ("100", 1), ("all", 0)]
+    assert by_model["shuffled"] == by_model["tiny"]
+
+
+def test_development_opens_tuning_and_calibration_only() -> None:
+    which = planned(evaluation="development")
+    assert which.opened == ["tuning", "calibration"] and which.headline == "calibration"
+    wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
+    assert settings(which, "evaluate", **wildcards)["parts"] == ["tuning", "calibration"]
+
+
+def test_a_tokenizer_sees_nothing_of_the_temporal_test() -> None:
+    assert planned().tokenizer_windows("notes", "{cohort}/{window}") == [
+        f"{cohort}/{year}" for cohort in ("discharge", "admission") for year in (2018, 2019, 2020)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cohorts": {"discharge": {"sql": "workflow/sql/none"}}}, "cohorts.discharge.sql: there is no file workflow/"),
+        (
+            {"cohorts": {"discharge": {"parameters": {"max_dely": 1}}}},
+            "max_dely is in the configuration",
+        ),
+        (
+            {"clean": {"steps": ["markup", "whitspace"]}},
+            "clean.steps.1: there is no 'whitspace'; did you mean",
+        ),
+        ({"clean": {"steps": ["mine:step"]}}, "clean.steps.0: there is no file mine.py"),
+    ],
+)
+def test_files_and_parameters_are_checked_before_anything_runs(changes: dict, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        planned(**changes)
+    assert said in str(caught.value)
+
+
+def test_every_stage_has_settings_and_code() -> None:
+    which = planned()
+    wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
+    assert which.fit(SimpleNamespace(**wildcards)).kind == "transformer"
+    for stage in ("finetune", "predict", "evaluate"):
+        assert json.loads(which.settings(stage)(wildcards)) and len(which.code(stage)) == 64

@@ -1,0 +1,72 @@
+"""Killed at any moment and started again, the workflow ends with the same declared bytes.
+
+SIGKILL goes to the whole process group: the head and every job at once, as when a machine's memory runs out. Every
+stage is hit: the watcher waits for a stage to be running, then a random moment longer.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout, small_config
+
+pytestmark = pytest.mark.slow
+STAGES = ["demo_hospital", "extract", "clean", "inventory", "split", "tokenizer", "pretokenize", "eligibility", "dataset", "flow", "leakage", "finetune", "baseline", "predict", "evaluate", "compare", "figures", "report", "resolve"]
+A_STAGE = int(os.environ.get("NOTECAST_KILLS", "2"))
+
+
+def running(group: int, stage: str) -> bool:
+    """Whether a process of the group runs the stage's script."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getpgid(int(entry.name)) == group:
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    if f"scripts/{stage}.py".encode() in words:
+                        return True
+            except (ProcessLookupError, FileNotFoundError, PermissionError):
+                continue
+    return False
+
+
+def kill_in(checkout: Checkout, stage: str, pause: float) -> bool:
+    """Start the run, kill its group while `stage` runs; False if it ended before that stage was seen."""
+    checkout.snakemake("--unlock")
+    head = subprocess.Popen(
+        checkout.command("--rerun-incomplete", "--quiet", "all"),
+        cwd=checkout.folder,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while head.poll() is None and not running(head.pid, stage):
+            time.sleep(0.01)
+        if head.poll() is not None:
+            return False
+        time.sleep(pause)
+        return head.poll() is None
+    finally:
+        if head.poll() is None:
+            os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+
+
+def test_killed_in_every_stage_and_run_again(finished_run: Checkout, tmp_path: Path) -> None:
+    random.seed(20261124)
+    checkout = Checkout(tmp_path / "killed", small_config())
+    killed: dict[str, int] = dict.fromkeys(STAGES, 0)
+    for stage in STAGES:
+        for _ in range(A_STAGE):
+            killed[stage] += kill_in(checkout, stage, random.uniform(0, 0.8))
+    checkout.snakemake("--unlock")
+    checkout.snakemake("--rerun-incomplete")
+    assert checkout.bytes() == finished_run.bytes()
+    assert sum(killed.values()) >= len(STAGES) * A_STAGE * 0.8, killed
+    leftovers = [p for p in (checkout.folder / "results").rglob("*.tmp") if "/store/" not in str(p)]
+    print(f"killed {sum(killed.values())} times: {killed}; {len(leftovers)} temporary files left")

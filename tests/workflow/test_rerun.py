@@ -1,0 +1,115 @@
+"""Exactly what changed runs again: on a finished run, real dry runs and real runs."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from checkout import Checkout, merged
+
+pytestmark = pytest.mark.slow
+Copy = Callable[..., Checkout]
+RESULTS = {"compare": 1, "figures": 1, "report": 1}
+
+
+def test_a_finished_run_has_nothing_to_do(finished: Copy) -> None:
+    assert finished().planned() == Counter()
+
+
+def test_nor_after_a_touch_and_a_reordered_config(finished: Copy) -> None:
+    run = finished()
+    for path in [*run.folder.glob("scripts/**/*.py"), *run.folder.glob("workflow/**/*")]:
+        os.utime(path)
+    run.configure(run.config, sort_keys=True)
+    assert run.planned() == Counter()
+
+
+def test_nor_in_a_fresh_clone_over_the_results(finished: Copy) -> None:
+    assert finished(metadata=False).planned() == Counter()
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_a_learning_rate_plans_its_finetunes_and_what_follows(finished: Copy, metadata: bool) -> None:
+    run = finished(metadata=metadata)
+    run.configure(merged(run.config, {"models": {"tiny": {"training": {"learning_rate": 0.0005}}}}))
+    expected = Counter({"finetune": 1, "predict": 1, "evaluate": 1, **RESULTS, "resolve": 1})
+    assert run.planned() == expected
+    assert run.ran() == expected
+    assert run.planned() == Counter()
+
+
+def test_touch_does_not_hide_what_changed(finished: Copy) -> None:
+    run = finished()
+    run.configure(merged(run.config, {"models": {"tiny": {"training": {"learning_rate": 0.0005}}}}))
+    run.snakemake("--touch")
+    assert run.planned()["finetune"] == 1
+
+
+def test_a_comment_in_a_cleaning_step_runs_nothing(finished: Copy) -> None:
+    """The code hash is of the syntax tree: stronger than running the cleaning to find its texts equal."""
+    run = finished()
+    path = run.folder / "scripts/lib/cleaning.py"
+    path.write_text(path.read_text().replace("def markup(text", "# a comment\ndef markup(text"))
+    assert run.planned() == Counter()
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_a_rewritten_cleaning_step_that_changes_no_text_is_cut_off(finished: Copy, metadata: bool) -> None:
+    run = finished()
+    before = run.bytes()
+    path = run.folder / "scripts/lib/cleaning.py"
+    source = path.read_text()
+    old = "return text if len(text.split()) >= min_words else None"
+    changed = source.replace(old, "return None if len(text.split()) < min_words else text")
+    assert changed != source
+    path.write_text(changed)
+    ran = run.ran()
+    assert set(ran) <= {"clean", "inventory", "eligibility", "dataset", "flow", "leakage"}
+    assert (ran["clean"], ran["inventory"]) == (8, 2)
+    assert run.bytes() == before
+
+
+def test_a_month_more_trains_nothing_and_tokenizes_no_old_window(finished: Copy) -> None:
+    run = finished()
+    before = run.bytes()
+    run.configure(merged(run.config, {"source": {"data_end": "2021-10-31"}}))
+    ran = run.ran()
+    assert ran["finetune"] == ran["baseline"] == ran["tokenizer"] == 0
+    assert ran["pretokenize"] == 1, "the window of 2021, of the one cohort that has a task"
+    assert ran["predict"] > 0
+    after = run.bytes()
+    changed = {path for path in before if after[path] != before[path]}
+    assert not [path for path in changed if "finetune/" in path or "/train." in path or "/test." in path]
+    assert [path for path in changed if "temporal_test" in path]
+
+
+def test_a_deleted_shard_is_noticed_and_made_again(finished: Copy) -> None:
+    run = finished()
+    before = run.bytes()
+    for path in ("clean/discharge/2019.parquet", "pretokenize/notes.48/discharge/2020.arrow"):
+        (run.folder / "results/private/small" / path).unlink()
+    ran = run.ran()
+    assert ran["clean"] == 1 and ran["pretokenize"] >= 1 and ran["finetune"] == 0
+    assert run.bytes() == before
+
+
+def test_an_edited_metrics_file_is_made_again(finished: Copy) -> None:
+    run = finished(metadata=False)
+    path = run.folder / "results/small/evaluate/readmission/tiny/all-0.json"
+    text, time = path.read_text(), path.stat().st_mtime
+    path.write_text(text.replace("0.", "0.9", 1))
+    os.utime(path, (time, time))
+    assert run.planned()["evaluate"] == 1
+    run.ran()
+    assert path.read_text() == text
+
+
+def test_development_opens_no_test_part(finished: Copy) -> None:
+    run = finished()
+    run.configure(merged(run.config, {"evaluation": "development", "name": "closed"}))
+    run.snakemake()
+    parts = {path.stem for path in (run.folder / "results/private/closed/predict").rglob("*.parquet")}
+    assert parts == {"tuning", "calibration"}
+    for path in (run.folder / "results/closed/evaluate").rglob("*.json"):
+        assert '"test"' not in path.read_text() and "temporal_test" not in path.read_text()

@@ -1,0 +1,64 @@
+-- Discharge cohort, texts: the discharge summaries of inpatient stays, one row a note. OMOP CDM 5.4, SQLite.
+--
+-- A stay is predicted at its index time: the later of its end and the filing of its first summary, at most
+-- :max_delay_hours after its end. Summaries and addenda filed by then are its notes. Nothing here looks further.
+-- OMOP has no filing time: note_datetime is when the note was written. Where a time is missing, an end and a note count
+-- as of 23:59:59 of their day. discharge.labels.sql begins with the same stay and clock; tests compare them.
+
+WITH stay AS (
+    SELECT
+        visit_occurrence_id AS visit_id,
+        person_id,
+        coalesce(datetime(visit_end_datetime), date(visit_end_date) || ' 23:59:59') AS anchor_time
+    FROM visit_occurrence
+    WHERE visit_concept_id IN (:inpatient_visits)
+        -- Which ends can have an index time in the window; a day to spare for dates that disagree with their times.
+        AND visit_end_date >= date(:window_start, '-' || (:max_delay_hours / 24 + 2) || ' days')
+        AND visit_end_date < date(:window_end, '+2 days')
+        -- A stay in progress is not a discharge: its end date is made up.
+        AND CASE WHEN discharged_to_concept_id IN (:still_patient) THEN 0 ELSE 1 END = 1
+),
+
+summary AS (
+    SELECT
+        stay.visit_id,
+        stay.person_id,
+        stay.anchor_time,
+        note.note_id,
+        note.note_text,
+        datetime(note.note_datetime) AS written,
+        date(note.note_date) AS note_date,
+        coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') AS available,
+        CASE WHEN note.note_title IN (:addendum_titles) THEN 'addendum' ELSE 'note' END AS note_role
+    FROM stay
+    JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+    WHERE note.note_class_concept_id IN (:note_classes)
+        AND (note.note_datetime IS NOT NULL OR :use_dates = 1)
+),
+
+clock AS (
+    SELECT
+        visit_id,
+        CASE WHEN min(available) > anchor_time THEN min(available) ELSE anchor_time END AS index_time
+    FROM summary
+    WHERE note_role = 'note'
+    GROUP BY visit_id, anchor_time
+    HAVING min(available) <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
+)
+
+SELECT
+    summary.visit_id,
+    summary.note_id,
+    summary.person_id,
+    clock.index_time,
+    coalesce(summary.written, summary.note_date || ' 00:00:00') AS note_time,
+    CASE WHEN summary.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+    CASE WHEN summary.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+    summary.note_role,
+    summary.note_text AS text
+FROM clock
+JOIN summary ON summary.visit_id = clock.visit_id
+WHERE summary.available <= clock.index_time
+    AND clock.index_time >= :window_start
+    AND clock.index_time < :window_end
+ORDER BY summary.visit_id, summary.note_id
