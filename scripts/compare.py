@@ -8,7 +8,8 @@ The JSON (of class aggregate): task, part, metric, macro_classes, reference, rep
 n_events {class: n}, prevalence, and rows, one a model and training size in the order of the fits:
  model, kind, size, control (true: fitted to shuffled labels)
  seeds            [{seed, auroc}]
- auroc            {value, low, high, left_out}: mean over the seeds; the interval is over patients, of that mean
+ auroc            {value, low, high, left_out}: mean over the seeds; the interval is over patients, of that mean (a
+                  control's: over patients and permutations)
  auroc_sd         {value}: standard deviation over the seeds, null (reason) with one
  difference       {value, low, high, left_out}: to the reference of the same size, from the same draws; null (reason)
                   for the reference itself

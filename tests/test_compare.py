@@ -213,3 +213,22 @@ def test_what_is_refused(binary, tmp_path):
     shards.write_json(tmp_path / "other.json", other)
     metrics = job.paths("metrics")
     again("another task", changed={"metrics": [metrics[0], tmp_path / "other.json", *metrics[2:]]})
+
+
+def test_a_controls_interval_is_over_permutations_too(tmp_path):
+    """Models of permuted labels lean to one side by chance: over patients alone the mean looks surer than it is."""
+    truth = files.outcomes(400, seed=11)
+    tables = [files.table(truth, noise=noise) for noise in (0.3, 1.0, 4.0)]
+    rows = {}
+    for control in (False, True):
+        fits = [{"model": "shuffled", "kind": "tfidf", "size": "all", "seed": k, "control": control} for k in range(3)]
+        job = prepare(tmp_path / str(control), files.BINARY, tables, fits)
+        compare.main(job)
+        rows[control] = shards.read_json(job.path("table"))["rows"][0]["auroc"]
+    points = [macro(t) for t in tables]
+    assert rows[True]["value"] == rows[False]["value"] == close(np.mean(points))
+    samples = np.array([[macro(t, drawn) for t in tables] for drawn in resampled(tables[0])])
+    shares = np.array([bootstrap.draw(3, job.settings["seed"] + 1, b) for b in range(len(samples))]) / 3
+    both = np.quantile((samples * shares).sum(axis=1), [0.025, 0.975])
+    assert [rows[True]["low"], rows[True]["high"]] == close(list(both))
+    assert rows[True]["high"] - rows[True]["low"] > 1.5 * (rows[False]["high"] - rows[False]["low"])

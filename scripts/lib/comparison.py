@@ -6,6 +6,9 @@ scored on the same drawn patients; its AUROC is averaged over the model's seeds,
 taken before the interval is. So the interval belongs to the mean over seeds that stands beside it, never to the best
 seed, and a difference is judged by its own interval, not by the overlap of two.
 
+A control's seeds are permutations of the labels. What a permuted model ranks by is a direction drawn at random, which
+may lean to either side of the truth whatever the patients; its replicates draw permutations as well as patients.
+
 AUROC is one-vs-rest averaged over classes where there are several: the classes with enough rows inside and outside.
 """
 
@@ -81,8 +84,15 @@ def compare(fits: Sequence[Fit], task: Mapping[str, Any], min_cell: int, setting
 
     why = None if scored else refused or "no class has enough rows inside and outside it"
 
-    def estimate(value: float, drawn: Array) -> dict[str, Any]:
-        return nothing(why) if why else measure(value, None if without else drawn, "undefined", without)
+    def estimate(value: float, replicates: Array) -> dict[str, Any]:
+        return nothing(why) if why else measure(value, None if without else replicates, "undefined", without)
+
+    def drawn(members: list[int]) -> Array:
+        """(replicates,): the mean over a model's seeds in each replicate, over a control's drawn permutations."""
+        if not fits[members[0]].facts.get("control"):
+            return samples[:, members].mean(axis=1)
+        shares = [bootstrap.draw(len(members), int(settings["seed"]) + 1, b) for b in range(len(samples))]
+        return (samples[:, members] * np.reshape(shares, (-1, len(members)))).sum(axis=1) / len(members)
 
     reference = settings["reference"]
     rows, models = [], _models(fits)
@@ -91,7 +101,7 @@ def compare(fits: Sequence[Fit], task: Mapping[str, Any], min_cell: int, setting
         if model == reference or not against:
             difference = nothing(_no_difference(model, reference))
         else:
-            paired = samples[:, members].mean(axis=1) - samples[:, against].mean(axis=1)
+            paired = drawn(members) - drawn(against)
             difference = estimate(point[members].mean() - point[against].mean(), paired)
         rows.append(
             {
@@ -100,7 +110,7 @@ def compare(fits: Sequence[Fit], task: Mapping[str, Any], min_cell: int, setting
                 "size": size,
                 "control": bool(fits[members[0]].facts.get("control", False)),
                 "seeds": [{"seed": fits[i].facts["seed"], "auroc": number(point[i])} for i in members],
-                "auroc": estimate(point[members].mean(), samples[:, members].mean(axis=1)),
+                "auroc": estimate(point[members].mean(), drawn(members)),
                 "auroc_sd": _spread(point[members], why),
                 "difference": difference,
             }
