@@ -1,0 +1,223 @@
+import csv
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import roc_auc_score
+
+import report
+import synthetic_results as made
+from lib import oracle, predictions, shards, stage, wording
+
+SCRIPT = Path(report.__file__)
+NAMES = ("readmission", "length_of_stay", "ward")
+ROWS = 400
+
+
+class Page(HTMLParser):
+    """The cells of each table row, the classes of paragraphs, and whatever the page would load or run."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.paragraphs: list[str | None] = []
+        self.foreign: list[str] = []
+        self._cell = False
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        self._cell = tag in ("td", "th")
+        if tag == "tr":
+            self.rows.append([])
+        elif self._cell:
+            self.rows[-1].append("")
+        elif tag == "p":
+            self.paragraphs.append(told.get("class"))
+        if tag in ("script", "link", "img", "iframe", "d") or not (told.get("href") or "#").startswith("#"):
+            self.foreign.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._cell = self._cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._cell:
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("results")
+    each = {name: made.results(folder, name, ROWS) for name in NAMES}
+    return {
+        "tables": [each[name]["table"] for name in NAMES],
+        "flows": [each[name]["flow"] for name in NAMES],
+        "leakage": [made.certificate(folder / "leakage" / f"{name}.json", name) for name in NAMES],
+        "predictions": [each[name]["predictions"][0] for name in NAMES],
+        "oracle": [made.oracle(folder / "oracle.parquet", ROWS, part=1)],
+    }
+
+
+def job(folder: Path, inputs: dict[str, Any], **changes: Any) -> stage.Job:
+    settings = {
+        "name": "demo",
+        "tasks": [made.TASKS[name] for name in NAMES],
+        "headline": "test",
+        "evaluation": "final",
+        "reference": "tfidf",
+        "min_cell": 5,
+    }
+    outputs = {"summary": folder / "summary.txt", "csv": folder / "summary.csv", "page": folder / "index.html"}
+    return stage.Job(settings | changes, inputs | outputs)
+
+
+def test_every_number_is_the_files_own(tmp_path, inputs):
+    written = job(tmp_path, inputs)
+    report.main(written)
+    text = written.path("summary").read_text(encoding="utf-8").splitlines()
+    with open(written.path("csv"), encoding="utf-8", newline="") as file:
+        records = list(csv.DictReader(file))
+    page = Page(written.path("page").read_text(encoding="utf-8"))
+    assert not page.foreign
+    place = 0
+    for name, path in zip(NAMES, inputs["tables"], strict=True):
+        table = shards.read_json(path)
+        for row in table["rows"]:
+            estimate = wording.estimate(row["auroc"])
+            assert any(row["model"] in line and estimate in line for line in text)
+            record = records[place]
+            assert (record["task"], record["model"]) == (name, row["model"])
+            assert float(record["auroc"]) == row["auroc"]["value"]
+            assert float(record["auroc_low"]) == row["auroc"]["low"]
+            assert record["difference"] == ("" if row["model"] == "tfidf" else str(row["difference"]["value"]))
+            place += 1
+            cells = [
+                cells
+                for cells in page.rows
+                if cells[0].removesuffix(" (control)") == row["model"] and estimate in cells
+            ]
+            assert any(
+                wording.estimate(row["difference"]) in c and wording.number(row["brier_scaled"]) in c for c in cells
+            )
+    for path in inputs["flows"]:
+        for step in shards.read_json(path)["steps"]:
+            assert any(
+                cells[:3] == [step["title"], wording.count(step["stays"]), wording.count(step["patients"])]
+                for cells in page.rows
+            )
+    assert ["notes filed after the index time", "–", "0", "not verifiable", "10 of 10 notes have no time"] in page.rows
+    assert ["patients in train and test", "0", "0", "pass", "none shared"] in page.rows
+    assert max(map(len, text)) <= 80
+    assert sum("shuffled (control)" in line for line in text) == len(NAMES)
+
+
+def test_the_oracle_is_that_of_the_same_rows(tmp_path, inputs):
+    written = job(tmp_path, inputs)
+    report.main(written)
+    with open(written.path("csv"), encoding="utf-8", newline="") as file:
+        records = list(csv.DictReader(file))
+    for name in ("readmission", "length_of_stay"):
+        p, label = made.truth(made.TASKS[name], ROWS, 1)
+        classes = [1] if name == "readmission" else range(4)
+        ceiling = np.mean([roc_auc_score(label == k, p[:, k]) for k in classes])
+        for record in (r for r in records if r["task"] == name):
+            assert float(record["oracle_auroc"]) == pytest.approx(ceiling, abs=1e-6)
+            reached = (float(record["auroc"]) - 0.5) / (ceiling - 0.5)
+            assert float(record["share_of_oracle"]) == pytest.approx(reached, abs=1e-4)
+        text = written.path("summary").read_text(encoding="utf-8")
+        assert any("oracle" in line and wording.number(ceiling) in line for line in text.splitlines())
+    assert {r["oracle_auroc"] for r in records if r["task"] == "ward"} == {""}
+
+
+def test_without_an_oracle_nothing_speaks_of_one(tmp_path, inputs):
+    written = job(tmp_path, inputs | {"oracle": []})
+    report.main(written)
+    for name in ("summary", "csv", "page"):
+        text = written.path(name).read_text(encoding="utf-8").replace("tr.oracle", "")
+        assert "oracle" not in text
+
+
+def test_development_says_that_the_test_is_shut(tmp_path, inputs):
+    final, shut = job(tmp_path / "final", inputs), job(tmp_path / "shut", inputs, evaluation="development")
+    report.main(final)
+    report.main(shut)
+    pages = [Page(j.path("page").read_text(encoding="utf-8")) for j in (final, shut)]
+    assert [page.paragraphs.count("banner") for page in pages] == [0, 1]
+    assert "the test set is shut" in shut.path("summary").read_text(encoding="utf-8")
+    assert "shut" not in final.path("summary").read_text(encoding="utf-8")
+
+
+def test_names_from_the_configuration_are_escaped(tmp_path, inputs):
+    written = job(tmp_path, inputs, name="<script>alert(1)</script>")
+    report.main(written)
+    source = written.path("page").read_text(encoding="utf-8")
+    assert "<script" not in source
+    assert "Next ward &lt;script&gt;" in source
+    assert "A &amp; B" in source
+
+
+def test_the_command_line_gives_the_same_bytes(tmp_path, inputs):
+    first, second = job(tmp_path / "a", inputs), job(tmp_path / "b", inputs)
+    report.main(first)
+    arguments = []
+    for key, value in second.files.items():
+        arguments += [f"--{key}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), "--settings", json.dumps(second.settings), *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    for name in ("summary", "csv", "page"):
+        assert first.path(name).read_bytes() == second.path(name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": (made.truth(made.TASKS["readmission"], ROWS, 1)[1] + (np.arange(ROWS) < 7)) % 2}, "7 of 400 labels"),
+        ({"label": pa.array([None] * 3 + [0] * (ROWS - 3), pa.int64())}, "labels differ from the oracle"),
+        ({"visit_id": np.arange(ROWS) + 10_005}, "5 of 400 rows are not in the oracle"),
+    ],
+)
+def test_an_oracle_of_other_rows_or_labels_is_refused(tmp_path, inputs, changes, message):
+    other = made.oracle(tmp_path / "other.parquet", ROWS, part=1, **changes)
+    with pytest.raises(stage.StageError, match=message):
+        report.main(job(tmp_path, inputs | {"oracle": [other]}))
+
+
+def test_the_oracle_knows_stays_by_text_too(tmp_path, inputs):
+    table = shards.read_parquet(inputs["predictions"][0])
+    for key in ("visit_id", "note_id", "person_id"):
+        table = table.set_column(table.column_names.index(key), key, table[key].cast(pa.string()))
+    shards.write_parquet(tmp_path / "text.parquet", table.schema, [table])
+    truth, task = shards.read_parquet(inputs["oracle"][0]), made.TASKS["readmission"]
+    values = [oracle.auroc(truth, task, predictions.read(path), None)
+              for path in (inputs["predictions"][0], tmp_path / "text.parquet")]  # fmt: skip
+    assert values[0] == values[1]
+    assert values[0] > 0.6
+
+
+def test_other_bins_than_the_oracles_have_no_ceiling(inputs):
+    truth, rows = shards.read_parquet(inputs["oracle"][0]), predictions.read(inputs["predictions"][1])
+    task = made.TASKS["length_of_stay"]
+    assert oracle.auroc(truth, task | {"classes": 3}, rows, ["0-2"]) is None
+    assert oracle.auroc(truth, task, rows, []) is None
+    assert oracle.auroc(truth, task, rows, ["0-2", ">5"]) != oracle.auroc(truth, task, rows, ["0-2"])
+
+
+def test_files_of_another_task_or_part_are_refused(tmp_path, inputs):
+    with pytest.raises(stage.StageError, match="its flow file is of task length_of_stay"):
+        report.main(job(tmp_path, inputs | {"flows": [inputs["flows"][1], *inputs["flows"][1:]]}))
+    with pytest.raises(stage.StageError, match="its table has other classes"):
+        report.main(job(tmp_path, inputs | {"tables": [inputs["tables"][1], *inputs["tables"][1:]]}))
+    with pytest.raises(stage.StageError, match="its table is of test, the headline is calibration"):
+        report.main(job(tmp_path, inputs, headline="calibration"))
+    with pytest.raises(stage.StageError, match="2 leakage files for 3 tasks"):
+        report.main(job(tmp_path, inputs | {"leakage": inputs["leakage"][:2]}))
