@@ -59,6 +59,7 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
     """
     job, code = _arguments(doc, inputs, outputs)
     os.umask(0o077)
+    _leave_pandas_out()
     started = time.time()
     try:
         main(job)
@@ -72,6 +73,25 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
         sys.exit(70)
     written = [path for name in outputs for path in (job.paths(name[:-1]) if name.endswith("*") else [job.path(name)])]
     _record(job, code, written, started)
+
+
+class _NoPandas:
+    """A finder that finds no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, *_: Any) -> None:
+        if name == "pandas":
+            raise ImportError(name)
+
+
+def _leave_pandas_out() -> None:
+    """Let pyarrow look for pandas once and not find it: it would import it, for 0.3 s of every job, and for nothing."""
+    if "pyarrow" in sys.modules and "pandas" not in sys.modules:
+        pyarrow = sys.modules["pyarrow"]
+        sys.meta_path.insert(0, _NoPandas)
+        pyarrow.array([None]).to_pylist()  # its C++ looks here, its Python there; each once
+        assert not pyarrow.lib._pandas_api.have_pandas
+        sys.meta_path.remove(_NoPandas)
 
 
 def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Job, str]:

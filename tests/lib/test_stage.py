@@ -64,3 +64,10 @@ def test_a_finished_stage_records_how_its_outputs_came(tmp_path: Path) -> None:
 def test_help_is_the_docstring(tmp_path: Path) -> None:
     ended = run(tmp_path, "pass", "--help")
     assert ended.returncode == 0 and "Help." in ended.stdout
+
+
+def test_a_job_does_not_import_pandas(tmp_path: Path) -> None:
+    """pyarrow would, at its first conversion; a user's own step still can."""
+    body = "import sys, pyarrow as pa; pa.array([1]).to_pylist(); assert 'pandas' not in sys.modules; import pandas; "
+    body += "shards.write_json(job.path('manifest'), pandas.Series([1, 2]).tolist())"
+    assert run(tmp_path, body).returncode == 0, run(tmp_path, body).stderr
