@@ -30,10 +30,10 @@ class Demo(Block):
     """The embedded hospital: a generated SQLite database whose risks are known. Absent at a real one."""
 
     seed: StrictInt = Field(1, description="Seed of the generator; equal settings give an equal database.")
-    patients: Count = Field(6000, description="Expected number of patients over the demo's years.")
-    cue_share: Share = Field(0.4, description="0: single words tell the outcome; 1: only their context does.")
+    patients: Count = Field(4000, description="Expected number of patients over the demo's years.")
+    cue_share: Share = Field(0.2, description="0: single words tell the outcome; 1: only their context does.")
     late: Share = Field(0.0, description="How late in the note the decisive facts stand (1: after token 512).")
-    note_words: Count = Field(120, description="Median length of a note in words (lognormal).")
+    note_words: Count = Field(100, description="Median length of a note in words (lognormal).")
     dirt: Share = Field(0.1, description="Share of notes with markup remains, control characters and the like.")
     leak: list[Literal["label_words", "patient_copies", "late_filing"]] = Field(
         [], description="Leaks to plant, to see them caught."
@@ -230,6 +230,7 @@ class Baseline(Block):
     tfidf: TfIdf = Field(TfIdf(), description="The terms, for kind tfidf.")
     c_grid: list[Number] = Field([0.01, 0.1, 1.0, 10.0], description="Inverse penalties, chosen on the tuning part.")
     shuffle_labels: StrictBool = Field(False, description="Negative control: labels permuted before fitting.")
+    permutations: Count = Field(3, description="Of a control: how many permutations, each with a model of its own.")
 
 
 class Evaluate(Block):

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
+from itertools import product
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from lib import canonical_json, provenance
@@ -68,14 +70,14 @@ class Plan:
 
     @property
     def fits(self) -> list[Fit]:
-        """Models and baselines by size and seed. A baseline is the same for every seed unless it draws one."""
-        fits = []
+        """Models and baselines by size and seed. A baseline of all rows draws nothing; a control has permutations."""
+        fits, seeds = [], self.config.seeds
         for size in map(str, self.config.sizes):
-            for seed in self.config.seeds:
-                fits += [Fit(name, "transformer", size, seed) for name in self.config.models]
-                for name, baseline in self.config.baselines.items():
-                    if seed == self.config.seeds[0] or size != "all" or baseline.shuffle_labels:
-                        fits.append(Fit(name, baseline.kind, size, seed))
+            fits += [Fit(name, "transformer", size, seed) for name in self.config.models for seed in seeds]
+            for name, baseline in self.config.baselines.items():
+                draws = list(range(baseline.permutations)) if baseline.shuffle_labels else seeds
+                drawn = size != "all" or baseline.shuffle_labels
+                fits += [Fit(name, baseline.kind, size, draw) for draw in (draws if drawn else draws[:1])]
         return sorted(fits, key=lambda f: (f.kind != "transformer", f.model, f.size, f.seed))
 
     def fit(self, wildcards: Any) -> Fit:
@@ -91,18 +93,77 @@ class Plan:
     def encodings(self) -> list[str]:
         return list(dict.fromkeys(self.encoding(name) for name in (*self.config.models, *self.config.baselines)))
 
-    def task_windows(self, task: str, pattern: str) -> list[str]:
-        """`pattern` for each window of the task's cohort, in order."""
-        cohort = self.config.tasks[task].cohort
-        return [self.expand(pattern).format(cohort=cohort, window=window) for window in self.windows]
+    # --- what a job reads ----------------------------------------------------------------------------------------
 
-    def tokenizer_windows(self, tokenizer: str, pattern: str) -> list[str]:
-        """`pattern` for the windows a trained tokenizer sees: those that end before the temporal test begins."""
+    def files(self, pattern: str, wildcards: Any, **given: list[str]) -> list[str]:
+        """`pattern` with its names filled in, in the order of the pattern's names, the last one running fastest.
+
+        A name has the values `given`, or the job's wildcard, or all that there is of it for this job: the windows
+        (of a tokenizer: those that it trains on), the task's cohort, the model's encoding, the fits, the tasks.
+        """
+        pattern = self.expand(pattern)
+        own = {name: str(value) for name, value in dict(wildcards).items()}
+        names = list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(pattern) if name))
+        values = [given.get(name) or ([own[name]] if name in own else self._all(name, own)) for name in names]
+        return [pattern.format(**dict(zip(names, chosen, strict=True))) for chosen in product(*values)]
+
+    def _all(self, name: str, own: dict[str, str]) -> list[str]:
+        match name:
+            case "task":
+                return list(self.config.tasks)
+            case "fit":
+                return [fit.path for fit in self.fits]
+            case "encoding":
+                return [self.encoding(own["model"])]
+            case "cohort" if "task" in own:
+                return [self.config.tasks[own["task"]].cohort]
+            case "cohort":
+                return self._trained_on(own["tokenizer"])
+            case "window" if "tokenizer" in own:
+                last = self.config.split.temporal_from or date.max
+                return [window for window, (_, end) in self.windows.items() if end <= last]
+            case "window":
+                return list(self.windows)
+        raise ValueError(f"a pattern names {name}, which the job's wildcards do not decide")
+
+    def encoded(self, wildcards: Any, ending: str) -> list[str]:
+        """For a dataset: the shards (`ending` empty) or manifests (`.json`) that hold what its encoding reads."""
+        shard = {"text": "clean/{cohort}/{window}.parquet", "features": "extract/{cohort}/{window}.labels.parquet"}.get(
+            wildcards.encoding, "pretokenize/{encoding}/{cohort}/{window}.arrow"
+        )
+        return self.files(f"<private>/{Path(shard).with_suffix(ending) if ending else shard}", wildcards)
+
+    def model_files(self, wildcards: Any, transformer: list[str], baseline: list[str]) -> list[str]:
+        """The files of the fit that a job predicts with."""
+        stage, names = ("finetune", transformer) if wildcards.model in self.config.models else ("baseline", baseline)
+        return self.files(f"<private>/{stage}/{{task}}/{{model}}/{{size}}-{{seed}}/{{file}}", wildcards, file=names)
+
+    def local_files(self, block: str, name: str) -> list[str]:
+        """The files of the local folder that model `name` starts from (block models) or tokenizer `name` is."""
+        folder = self.config.models[name].start.folder if block == "models" else self.config.tokenizers[name].folder
+        return [str(path) for path in sorted(Path(folder).iterdir()) if path.is_file()] if folder else []
+
+    # --- what stands before what: see `behind` in workflow/rules/common.smk --------------------------------------
+
+    def cohorts_before(self, wildcards: Any) -> list[str]:
+        """Cohorts whose inventory has to be taken before it is known whether a job has to run."""
+        own = dict(wildcards)
+        cohorts = [own["cohort"]] if "cohort" in own else []
+        if "task" in own:
+            cohorts.append(self.config.tasks[own["task"]].cohort)
+        tokenizer = own.get("tokenizer", own.get("encoding", "").rpartition(".")[0])
+        return list(dict.fromkeys([*cohorts, *(self._trained_on(tokenizer) if tokenizer else [])]))
+
+    def _trained_on(self, tokenizer: str) -> list[str]:
         trained = self.config.tokenizers[tokenizer].wordpiece
-        last = self.config.split.temporal_from or date.max
-        names = [name for name, (_, end) in self.windows.items() if end <= last]
-        cohorts = trained.cohorts if trained else []
-        return [self.expand(pattern).format(cohort=c, window=w) for c in cohorts for w in names]
+        return list(trained.cohorts) if trained else []
+
+    def datasets_before(self, wildcards: Any) -> list[tuple[str, str]]:
+        """(task, encoding) of the datasets that a job draws on; without a task or a model, on all of them."""
+        own = dict(wildcards)
+        tasks = [own["task"]] if "task" in own else list(self.config.tasks)
+        encodings = [self.encoding(own["model"])] if "model" in own else self.encodings
+        return [(task, encoding) for task in tasks for encoding in encodings]
 
     def expand(self, pattern: str) -> str:
         """`<private>` and `<results>` of a pattern replaced by this run's folders."""
@@ -129,7 +190,8 @@ class Plan:
 
         def path(wildcards: Any) -> str:
             name = "-".join(str(v) for _, v in sorted(dict(wildcards).items())) or "all"
-            file = Path(self.private, "stamps", stage, name + ".json")
+            # A folder each: Snakemake remembers what it saw in a folder, and would miss the next stamp made there.
+            file = Path(self.private, "stamps", stage, name, "stamp.json")
             if self.main_process:
                 made = [Path(self.expand(o).format(**dict(wildcards))) for o in outputs]
                 provenance.stamp(file, made, self.settings(stage)(wildcards), self.code(stage))
@@ -262,7 +324,7 @@ class Plan:
 
     def _baseline(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
         block = self.config.baselines[model]
-        settings = block.model_dump(exclude=set() if block.kind == "tfidf" else {"tfidf"})
+        settings = block.model_dump(exclude={"permutations"} | (set() if block.kind == "tfidf" else {"tfidf"}))
         settings["task"] = {k: self._task(task)[k] for k in ("kind", "classes", "class_names")}
         return settings | {"size": size if size == "all" else int(size), "seed": int(seed)}
 

@@ -110,12 +110,14 @@ def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
 
     Files of up to 1 MB are compared by sha256 (manifests, metrics); shards are `verify`'s work.
     """
-    existing = list(outputs)
-    record = last_record(existing[0])
+    paths = list(outputs)
+    record = last_record(paths[0])
     if record is None or record["settings"] != settings or record["code"] != code:
         return False
-    for path in existing:
-        if path.is_file() and path.stat().st_size <= 1_000_000:
+    for path in paths:
+        if not path.is_file():
+            return False
+        if path.stat().st_size <= 1_000_000:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             if record["outputs"].get(path.name) != digest:
                 return False
@@ -124,12 +126,13 @@ def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
 
 def stamp(path: Path, outputs: list[Path], settings: str, code: str) -> None:
     """Bring the stamp at `path` up to date with the settings and code asked for; see the module's docstring."""
-    exists = outputs[0].is_file()
-    agrees = exists and made_with(outputs, settings, code)
+    there = [path for path in outputs if path.is_file()]
+    agrees = made_with(outputs, settings, code)
     asked: dict[str, Any] = {"settings": settings, "code": code}
-    if exists and not agrees:
-        # Other content for every state of the output: `--touch` makes Snakemake take today's stamp for the one used.
-        asked["made_otherwise"] = outputs[0].stat().st_mtime_ns
+    if (there or last_record(outputs[0])) and not agrees:
+        # Other content for every state of the outputs: `--touch` makes Snakemake take today's stamp for the one used,
+        # and of a lost file that nothing is waiting for it takes no notice.
+        asked["made_otherwise"] = [path.stat().st_mtime_ns if path.is_file() else None for path in outputs]
     content = canonical_json(asked) + "\n"
     old = path.is_file() and path.stat().st_mtime <= _LONG_AGO
     if path.is_file() and path.read_text(encoding="utf-8") == content and agrees == old:
@@ -138,6 +141,6 @@ def stamp(path: Path, outputs: list[Path], settings: str, code: str) -> None:
     path.write_text(content, encoding="utf-8")
     if agrees:
         os.utime(path, (_LONG_AGO, _LONG_AGO))
-    elif exists:  # a coarse clock may give both the same time
-        later = max(path.stat().st_mtime_ns, outputs[0].stat().st_mtime_ns + 1_000_000)
+    elif there:  # a coarse clock may give both the same time
+        later = max(path.stat().st_mtime_ns, *(output.stat().st_mtime_ns + 1_000_000 for output in there))
         os.utime(path, ns=(later, later))

@@ -16,7 +16,10 @@ import pytest
 from checkout import Checkout, small_config
 
 pytestmark = pytest.mark.slow
-STAGES = ["demo_hospital", "extract", "clean", "inventory", "split", "tokenizer", "pretokenize", "eligibility", "dataset", "flow", "leakage", "finetune", "baseline", "predict", "evaluate", "compare", "figures", "report", "resolve"]
+# In the order in which the workflow comes to them: a finished stage cannot be hit.
+DATA = ["demo_hospital", "extract", "clean", "inventory", "split", "tokenizer", "eligibility", "pretokenize", "dataset"]
+MODELS = ["leakage", "flow", "finetune", "baseline", "predict", "evaluate", "compare", "figures", "report"]
+STAGES = [*DATA, *MODELS]
 A_STAGE = int(os.environ.get("NOTECAST_KILLS", "2"))
 
 

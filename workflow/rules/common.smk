@@ -1,0 +1,51 @@
+# The configuration, checked; and what rules need to be told after a checkpoint.
+# A config without a `source` overlays the demo's; one with a source stands alone.
+if not Path("scripts/lib/plan.py").is_file():
+    raise WorkflowError(
+        "run snakemake from the repository's root: there is no scripts/ here"
+    )
+sys.path.insert(0, str(Path("scripts").resolve()))
+
+from lib.config import Config
+from lib.config_errors import ConfigError, validated
+from lib.plan import Plan
+
+if "source" not in config:
+
+    configfile: "config/config.yaml"
+
+
+try:
+    plan = Plan(validated(Config, config), workflow.is_main_process)
+except ConfigError as fault:
+    raise WorkflowError(str(fault)) from None
+
+# Jobs run this interpreter, offline, readable by their owner alone, with temporary files and caches in private.
+shell.prefix(plan.environment())
+
+
+def behind(checkpoint, files, **given):
+    """Input function: `files` (a pattern, or a function of the wildcards) once every checkpoint before is settled.
+
+    Early cut-off rests on it. While a checkpoint has to run, whatever stands behind it waits, and when it has run, is
+    looked at again: only jobs whose inputs came out different are left. What asks for no checkpoint runs because its
+    input was *planned* to be made again; and what has only an `ancient` input of a planned job is not looked at at
+    all, whatever else has changed (DAG.update_needrun masks it). So all ask: for the demo's database where it is
+    read, for `inventory` between the texts and the datasets, for `dataset` and `leakage` behind these.
+    """
+
+    def settled(wildcards):
+        if checkpoint == "demo_hospital" and plan.config.source.demo:
+            checkpoints.demo_hospital.get()
+        elif checkpoint == "inventory":
+            for cohort in plan.cohorts_before(wildcards):
+                checkpoints.inventory.get(cohort=cohort)
+        elif checkpoint == "dataset":
+            for task, encoding in plan.datasets_before(wildcards):
+                checkpoints.dataset.get(task=task, encoding=encoding)
+                checkpoints.leakage.get(task=task)
+        if callable(files):
+            return files(wildcards)
+        return plan.files(files, wildcards, **given)
+
+    return settled

@@ -1,0 +1,129 @@
+# From the warehouse to clean texts and assigned patients, one window a job.
+# Needs: the source's database and the cohort's two SELECTs.
+# Makes: extract/, clean/, split/ under <private>: shards, their manifests, and one inventory a cohort.
+
+
+checkpoint demo_hospital:
+    input:
+        stamp=plan.stamp(
+            "demo_hospital", "<private>/hospital.sqlite", "<private>/hospital.json"
+        ),
+    output:
+        database="<private>/hospital.sqlite",
+        oracle="<private>/oracle.parquet",
+        manifest="<private>/hospital.json",
+    log:
+        "<logs>/demo_hospital.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("demo_hospital"),
+        code=plan.code("demo_hospital"),
+    message:
+        "Generating the demo hospital"
+    shell:
+        "logged {log} python scripts/demo_hospital.py --settings {params.settings:q} --code {params.code} "
+        "--database {output.database} --oracle {output.oracle} --manifest {output.manifest}"
+
+
+# The database is `ancient`: it grows, and a window is extracted again when its own settings say so.
+rule extract:
+    input:
+        stamp=plan.stamp(
+            "extract",
+            "<private>/extract/{cohort}/{window}.{kind}.parquet",
+            "<private>/extract/{cohort}/{window}.{kind}.json",
+        ),
+        database=ancient(behind("demo_hospital", lambda w: plan.database)),
+    output:
+        shard="<private>/extract/{cohort}/{window}.{kind}.parquet",
+        manifest="<private>/extract/{cohort}/{window}.{kind}.json",
+    log:
+        "<logs>/extract/{cohort}-{window}-{kind}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("extract"),
+        code=plan.code("extract"),
+    message:
+        "Extracting {wildcards.kind} of {wildcards.cohort}, {wildcards.window}"
+    shell:
+        "logged {log} python scripts/extract.py --settings {params.settings:q} --code {params.code} "
+        "--database {input.database:q} --shard {output.shard} --manifest {output.manifest}"
+
+
+rule clean:
+    input:
+        stamp=plan.stamp(
+            "clean",
+            "<private>/clean/{cohort}/{window}.parquet",
+            "<private>/clean/{cohort}/{window}.dropped.parquet",
+            "<private>/clean/{cohort}/{window}.json",
+        ),
+        manifest="<private>/extract/{cohort}/{window}.text.json",
+        text=ancient("<private>/extract/{cohort}/{window}.text.parquet"),
+    output:
+        shard="<private>/clean/{cohort}/{window}.parquet",
+        dropped="<private>/clean/{cohort}/{window}.dropped.parquet",
+        manifest="<private>/clean/{cohort}/{window}.json",
+    log:
+        "<logs>/clean/{cohort}-{window}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("clean"),
+        code=plan.code("clean"),
+    message:
+        "Cleaning {wildcards.cohort}, {wildcards.window}"
+    shell:
+        "logged {log} python scripts/clean.py --settings {params.settings:q} --code {params.code} --text {input.text} "
+        "--shard {output.shard} --dropped {output.dropped} --manifest {output.manifest}"
+
+
+# A checkpoint, so that a change of the cleaning that changes no text ends here.
+checkpoint inventory:
+    input:
+        stamp=plan.stamp("inventory", "<private>/clean/{cohort}.json"),
+        manifests=expand(
+            "<private>/clean/{{cohort}}/{window}.json", window=plan.windows
+        ),
+    output:
+        inventory="<private>/clean/{cohort}.json",
+    log:
+        "<logs>/inventory/{cohort}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("inventory"),
+        code=plan.code("inventory"),
+    message:
+        "Taking the inventory of {wildcards.cohort}"
+    shell:
+        "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
+        "--manifests {input.manifests} --inventory {output.inventory}"
+
+
+rule split:
+    input:
+        stamp=plan.stamp(
+            "split",
+            "<private>/split/{cohort}/{window}.parquet",
+            "<private>/split/{cohort}/{window}.json",
+        ),
+        manifest="<private>/extract/{cohort}/{window}.labels.json",
+        labels=ancient("<private>/extract/{cohort}/{window}.labels.parquet"),
+    output:
+        shard="<private>/split/{cohort}/{window}.parquet",
+        manifest="<private>/split/{cohort}/{window}.json",
+    log:
+        "<logs>/split/{cohort}-{window}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("split"),
+        code=plan.code("split"),
+    message:
+        "Splitting {wildcards.cohort}, {wildcards.window}"
+    shell:
+        "logged {log} python scripts/split.py --settings {params.settings:q} --code {params.code} --labels {input.labels} "
+        "--shard {output.shard} --manifest {output.manifest}"

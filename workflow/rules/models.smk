@@ -1,0 +1,125 @@
+# From datasets to models and their predictions, one fit (model, training size, seed) a job.
+# Needs: dataset/ and, before any training, the task's leakage certificate.
+# Makes: finetune/, baseline/, predict/ under <private>.
+DATASET = "<private>/dataset/{task}/{encoding}/{part}.json"
+SHARDS = "<private>/dataset/{task}/{encoding}/{part}.arrow"
+MODEL_FILES = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "manifest.json",
+]
+BASELINE_FILES = ["model.json", "model.safetensors", "manifest.json"]
+
+
+rule finetune:
+    input:
+        stamp=plan.stamp(
+            "finetune",
+            *expand(
+                "<private>/finetune/{{task}}/{{model}}/{{size}}-{{seed}}/{file}",
+                file=MODEL_FILES,
+            ),
+        ),
+        manifests=behind("dataset", DATASET, part=["train", "tuning"]),
+        shards=ancient(behind("dataset", SHARDS, part=["train", "tuning"])),
+        tokenizer=behind(
+            "dataset",
+            lambda w: f"{plan.private}/tokenizers/{plan.config.models[w.model].tokenizer}/tokenizer.json",
+        ),
+        start=lambda w: plan.local_files("models", w.model),
+        certificate=ancient(behind("dataset", "<results>/leakage/{task}.json")),
+    output:
+        config="<private>/finetune/{task}/{model}/{size}-{seed}/config.json",
+        weights="<private>/finetune/{task}/{model}/{size}-{seed}/model.safetensors",
+        tokenizer="<private>/finetune/{task}/{model}/{size}-{seed}/tokenizer.json",
+        tokenizer_config="<private>/finetune/{task}/{model}/{size}-{seed}/tokenizer_config.json",
+        history="<private>/finetune/{task}/{model}/{size}-{seed}/history.json",
+        manifest="<private>/finetune/{task}/{model}/{size}-{seed}/manifest.json",
+    log:
+        "<logs>/finetune/{task}-{model}-{size}-{seed}.log",
+    priority: 10
+    conda:
+        "../../envs/notecast.yaml"
+    threads: lambda w: plan.config.models[w.model].training.cpu_threads
+    params:
+        settings=plan.settings("finetune"),
+        code=plan.code("finetune"),
+        work=f"{plan.private}/store",
+    message:
+        "Finetuning {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
+    shell:
+        "logged {log} python scripts/finetune.py --settings {params.settings:q} --code {params.code} "
+        "--train {input.shards[0]} --tuning {input.shards[1]} --tokenizer {input.tokenizer} "
+        "--start {input.start} --work {params.work} --config {output.config} --weights {output.weights} "
+        "--tokenizer_file {output.tokenizer} --tokenizer_config {output.tokenizer_config} "
+        "--history {output.history} --manifest {output.manifest}"
+
+
+rule baseline:
+    input:
+        stamp=plan.stamp(
+            "baseline",
+            *expand(
+                "<private>/baseline/{{task}}/{{model}}/{{size}}-{{seed}}/{file}",
+                file=BASELINE_FILES,
+            ),
+        ),
+        manifests=behind("dataset", DATASET, part=["train", "tuning"]),
+        shards=ancient(behind("dataset", SHARDS, part=["train", "tuning"])),
+        certificate=ancient(behind("dataset", "<results>/leakage/{task}.json")),
+    output:
+        model="<private>/baseline/{task}/{model}/{size}-{seed}/model.json",
+        weights="<private>/baseline/{task}/{model}/{size}-{seed}/model.safetensors",
+        manifest="<private>/baseline/{task}/{model}/{size}-{seed}/manifest.json",
+    log:
+        "<logs>/baseline/{task}-{model}-{size}-{seed}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("baseline"),
+        code=plan.code("baseline"),
+    message:
+        "Fitting baseline {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
+    shell:
+        "logged {log} python scripts/baseline.py --settings {params.settings:q} --code {params.code} "
+        "--train {input.shards[0]} --tuning {input.shards[1]} "
+        "--model {output.model} --weights {output.weights} --manifest {output.manifest}"
+
+
+rule predict:
+    input:
+        stamp=plan.stamp(
+            "predict",
+            *expand(
+                "<private>/predict/{{task}}/{{model}}/{{size}}-{{seed}}/{part}.parquet",
+                part=plan.opened,
+            ),
+            "<private>/predict/{task}/{model}/{size}-{seed}/manifest.json",
+        ),
+        model=behind(
+            "dataset", lambda w: plan.model_files(w, MODEL_FILES, BASELINE_FILES)
+        ),
+        manifests=behind("dataset", DATASET, part=["train", *plan.opened]),
+        train=ancient(behind("dataset", SHARDS, part=["train"])),
+        parts=ancient(behind("dataset", SHARDS, part=plan.opened)),
+    output:
+        predictions=expand(
+            "<private>/predict/{{task}}/{{model}}/{{size}}-{{seed}}/{part}.parquet",
+            part=plan.opened,
+        ),
+        manifest="<private>/predict/{task}/{model}/{size}-{seed}/manifest.json",
+    log:
+        "<logs>/predict/{task}-{model}-{size}-{seed}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("predict"),
+        code=plan.code("predict"),
+    message:
+        "Predicting {wildcards.task} with {wildcards.model}, size {wildcards.size}, seed {wildcards.seed}"
+    shell:
+        "logged {log} python scripts/predict.py --settings {params.settings:q} --code {params.code} "
+        "--model {input.model} --parts {input.parts} --train {input.train} "
+        "--predictions {output.predictions} --manifest {output.manifest}"

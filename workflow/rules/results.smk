@@ -1,0 +1,262 @@
+# From predictions to figures that can be recomputed from them.
+# Needs: predict/, eligibility/, dataset/.
+# Makes: everything under <results>, which holds aggregates only.
+
+
+rule flow:
+    input:
+        stamp=plan.stamp("flow", "<results>/flow/{task}.json"),
+        manifest=behind("inventory", "<private>/eligibility/{task}.json"),
+        rows=ancient(behind("inventory", "<private>/eligibility/{task}.parquet")),
+    output:
+        flow="<results>/flow/{task}.json",
+    log:
+        "<logs>/flow/{task}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("flow"),
+        code=plan.code("flow"),
+    message:
+        "Counting the cohort flow of {wildcards.task}"
+    shell:
+        "logged {log} python scripts/flow.py --settings {params.settings:q} --code {params.code} "
+        "--rows {input.rows} --flow {output.flow}"
+
+
+# A checkpoint: certified anew, the data do not train anew.
+checkpoint leakage:
+    input:
+        stamp=plan.stamp("leakage", "<results>/leakage/{task}.json"),
+        manifest=behind("inventory", "<private>/eligibility/{task}.json"),
+        extracts=behind("inventory", "<private>/extract/{cohort}/{window}.text.json"),
+        rows=ancient(behind("inventory", "<private>/eligibility/{task}.parquet")),
+    output:
+        certificate="<results>/leakage/{task}.json",
+    log:
+        "<logs>/leakage/{task}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("leakage"),
+        code=plan.code("leakage"),
+    message:
+        "Certifying {wildcards.task} against leakage"
+    shell:
+        "logged {log} python scripts/leakage.py --settings {params.settings:q} --code {params.code} "
+        "--rows {input.rows} --extracts {input.extracts} --certificate {output.certificate}"
+
+
+rule evaluate:
+    input:
+        stamp=plan.stamp(
+            "evaluate", "<results>/evaluate/{task}/{model}/{size}-{seed}.json"
+        ),
+        manifest=behind(
+            "dataset", "<private>/predict/{task}/{model}/{size}-{seed}/manifest.json"
+        ),
+        predictions=ancient(
+            behind(
+                "dataset",
+                "<private>/predict/{task}/{model}/{size}-{seed}/{part}.parquet",
+                part=plan.opened,
+            )
+        ),
+    output:
+        metrics="<results>/evaluate/{task}/{model}/{size}-{seed}.json",
+    log:
+        "<logs>/evaluate/{task}-{model}-{size}-{seed}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("evaluate"),
+        code=plan.code("evaluate"),
+    message:
+        "Evaluating {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
+    shell:
+        "logged {log} python scripts/evaluate.py --settings {params.settings:q} --code {params.code} "
+        "--predictions {input.predictions} --metrics {output.metrics}"
+
+
+rule compare:
+    input:
+        stamp=plan.stamp(
+            "compare", "<results>/compare/{task}.json", "<results>/compare/{task}.csv"
+        ),
+        manifests=behind("dataset", "<private>/predict/{task}/{fit}/manifest.json"),
+        predictions=ancient(
+            behind(
+                "dataset",
+                "<private>/predict/{task}/{fit}/{part}.parquet",
+                part=[plan.headline],
+            )
+        ),
+        metrics=behind("dataset", "<results>/evaluate/{task}/{fit}.json"),
+    output:
+        table="<results>/compare/{task}.json",
+        csv=report(
+            "<results>/compare/{task}.csv",
+            caption="../report/compare.rst",
+            category="Models",
+            labels={"task": "{task}", "what": "comparison"},
+        ),
+    log:
+        "<logs>/compare/{task}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("compare"),
+        code=plan.code("compare"),
+    message:
+        "Comparing the models of {wildcards.task}"
+    shell:
+        "logged {log} python scripts/compare.py --settings {params.settings:q} --code {params.code} "
+        "--predictions {input.predictions} --metrics {input.metrics} "
+        "--table {output.table} --csv {output.csv}"
+
+
+rule figures:
+    input:
+        stamp=plan.stamp("figures", "<results>/figures/{task}/roc.svg"),
+        metrics=behind("dataset", "<results>/evaluate/{task}/{fit}.json"),
+        histories=behind(
+            "dataset",
+            "<private>/finetune/{task}/{fit}/history.json",
+            fit=[fit.path for fit in plan.fits if fit.kind == "transformer"],
+        ),
+        table=behind("dataset", "<results>/compare/{task}.json"),
+        flow=behind("dataset", "<results>/flow/{task}.json"),
+    output:
+        roc=report(
+            "<results>/figures/{task}/roc.svg",
+            caption="../report/roc.rst",
+            category="Figures",
+            subcategory="{task}",
+            labels={"figure": "ROC"},
+        ),
+        precision_recall=report(
+            "<results>/figures/{task}/precision_recall.svg",
+            caption="../report/precision_recall.rst",
+            category="Figures",
+            subcategory="{task}",
+            labels={"figure": "precision and recall"},
+        ),
+        calibration=report(
+            "<results>/figures/{task}/calibration.svg",
+            caption="../report/calibration.rst",
+            category="Figures",
+            subcategory="{task}",
+            labels={"figure": "calibration"},
+        ),
+        utility=report(
+            "<results>/figures/{task}/utility.svg",
+            caption="../report/utility.rst",
+            category="Figures",
+            subcategory="{task}",
+            labels={"figure": "decision curve"},
+        ),
+        training=report(
+            "<results>/figures/{task}/training.svg",
+            caption="../report/training.rst",
+            category="Figures",
+            subcategory="{task}",
+            labels={"figure": "training"},
+        ),
+        flow=report(
+            "<results>/figures/{task}/flow.svg",
+            caption="../report/flow.rst",
+            category="Figures",
+            subcategory="{task}",
+            labels={"figure": "cohort flow"},
+        ),
+    log:
+        "<logs>/figures/{task}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("figures"),
+        code=plan.code("figures"),
+    message:
+        "Drawing the figures of {wildcards.task}"
+    shell:
+        "logged {log} python scripts/figures.py --settings {params.settings:q} --code {params.code} "
+        "--metrics {input.metrics} --histories {input.histories} --table {input.table} --flow {input.flow} "
+        "--roc {output.roc} --precision_recall {output.precision_recall} --calibration {output.calibration} "
+        "--utility {output.utility} --training {output.training} --flow_figure {output.flow}"
+
+
+rule report:
+    input:
+        stamp=plan.stamp(
+            "report",
+            "<results>/summary.txt",
+            "<results>/summary.csv",
+            "<results>/index.html",
+        ),
+        tables=behind("dataset", "<results>/compare/{task}.json"),
+        flows=behind("dataset", "<results>/flow/{task}.json"),
+        certificates=behind("dataset", "<results>/leakage/{task}.json"),
+        manifests=behind(
+            "dataset",
+            "<private>/predict/{task}/{fit}/manifest.json",
+            fit=[plan.fits[0].path],
+        ),
+        predictions=ancient(
+            behind(
+                "dataset",
+                "<private>/predict/{task}/{fit}/{part}.parquet",
+                fit=[plan.fits[0].path],
+                part=[plan.headline],
+            )
+        ),
+        oracle=ancient(["<private>/oracle.parquet"] if plan.config.source.demo else []),
+    output:
+        summary="<results>/summary.txt",
+        csv=report(
+            "<results>/summary.csv",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"what": "table"},
+        ),
+        page=report(
+            "<results>/index.html",
+            caption="../report/page.rst",
+            category="Summary",
+            labels={"what": "page"},
+        ),
+    log:
+        "<logs>/report.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("report"),
+        code=plan.code("report"),
+    message:
+        "Writing the report"
+    shell:
+        "logged {log} python scripts/report.py --settings {params.settings:q} --code {params.code} --tables {input.tables} "
+        "--flows {input.flows} --leakage {input.certificates} --predictions {input.predictions} "
+        "--oracle {input.oracle} --summary {output.summary} --csv {output.csv} --page {output.page}"
+
+
+rule resolve:
+    input:
+        stamp=plan.stamp("resolve", "<results>/config.yaml"),
+    output:
+        config=report(
+            "<results>/config.yaml",
+            caption="../report/config.rst",
+            category="Summary",
+            labels={"what": "configuration"},
+        ),
+    log:
+        "<logs>/resolve.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("resolve"),
+        code=plan.code("resolve"),
+    message:
+        "Writing the resolved configuration"
+    shell:
+        "logged {log} python scripts/resolve.py --settings {params.settings:q} --code {params.code} --config {output.config}"
