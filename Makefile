@@ -2,9 +2,11 @@
 PYTHON ?= python3.11
 CORES ?= all
 CONFIG ?= config/config.yaml
-NAME := $(shell sed -n 's/^name: *\([a-z0-9_-]*\).*/\1/p' $(CONFIG))
+NAME := $(or $(shell sed -n 's/^name: *\([a-z0-9_-]*\).*/\1/p' $(CONFIG)),demo)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG)
+# Errors stay: `--quiet all` would swallow what is wrong with the configuration.
+QUIETLY := --quiet rules progress host reason
 
 .PHONY: run test lint docs bench clean
 .DELETE_ON_ERROR:
@@ -22,9 +24,9 @@ SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG)
 run: .venv/.installed
 	@mkdir -p results/$(NAME)
 	@flock --nonblock --conflict-exit-code 9 results/$(NAME)/.running sh -c '\
-	  $(SNAKEMAKE) --unlock --quiet all && \
+	  $(SNAKEMAKE) --unlock $(QUIETLY) && \
 	  $(SNAKEMAKE) --cores $(CORES) --rerun-incomplete $(ARGS) && \
-	  $(SNAKEMAKE) --report results/$(NAME)/report.html --quiet all' \
+	  $(SNAKEMAKE) --report results/$(NAME)/report.html $(QUIETLY)' \
 	  || { code=$$?; [ $$code -ne 9 ] || echo "another run of $(NAME) is going on"; exit $$code; }
 	@cat results/$(NAME)/summary.txt
 	@echo "Report: results/$(NAME)/report.html"

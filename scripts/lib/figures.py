@@ -231,7 +231,7 @@ class Grid:
     panel: float  # width and height of its axes
     extra: float  # below each panel's axes, for a second axes
 
-    LEFT, GAP, FOOT = 0.72, 0.72, 0.62
+    LEFT, GAP, FOOT = 0.82, 0.72, 0.62
 
     @classmethod
     def of(cls, count: int, extra: float = 0.0) -> "Grid":

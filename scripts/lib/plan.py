@@ -48,6 +48,9 @@ class Plan:
         self.main_process = main_process
         self._settings = cache(self._settings_of)
         self._check_files()
+        if main_process:  # whatever the umask of who starts it: below this folder lies what is about patients
+            Path(self.private).mkdir(parents=True, exist_ok=True)
+            Path(self.private).chmod(0o700)
 
     # --- what there is -------------------------------------------------------------------------------------------
 

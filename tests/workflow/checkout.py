@@ -88,15 +88,13 @@ class Checkout:
             counts[stage_of(path, self.folder / "results")] += len(path.read_text(encoding="utf-8").splitlines())
         return counts
 
-    def bytes(self) -> dict[str, str]:
-        """SHA-256 of every declared output, by path below results/; no logs, records, checkpoints or stamps."""
+    def bytes(self, root: Path | None = None, prefix: str = "") -> dict[str, str]:
+        """SHA-256 of every declared output, by path below `root` (results/); no logs, records, checkpoints, stamps."""
+        root = root or self.folder / "results"
         found = {}
-        for path in sorted((self.folder / "results").rglob("*")):
-            relative = path.relative_to(self.folder / "results").as_posix()
-            undeclared = re.search(
-                r"/(store|stamps|tmp|cache|logs)/|\.record\.jsonl$|\.running$|report\.html$", relative
-            )
-            if path.is_file() and not undeclared:
+        for path in sorted(root.rglob("*")):
+            relative = prefix + path.relative_to(root).as_posix()
+            if path.is_file() and not UNDECLARED.search(relative):
                 found[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 

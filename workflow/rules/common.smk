@@ -4,6 +4,8 @@ if not Path("scripts/lib/plan.py").is_file():
     raise WorkflowError(
         "run snakemake from the repository's root: there is no scripts/ here"
     )
+import os
+
 sys.path.insert(0, str(Path("scripts").resolve()))
 
 from lib.config import Config
@@ -15,6 +17,7 @@ if "source" not in config:
     configfile: "config/config.yaml"
 
 
+os.umask(0o077)  # of the head too: folders, stamps and Snakemake's own records
 try:
     plan = Plan(validated(Config, config), workflow.is_main_process)
 except ConfigError as fault:

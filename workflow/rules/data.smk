@@ -23,7 +23,7 @@ checkpoint demo_hospital:
         "Generating the demo hospital"
     shell:
         "logged {log} python scripts/demo_hospital.py --settings {params.settings:q} --code {params.code} "
-        "--database {output.database} --oracle {output.oracle} --manifest {output.manifest}"
+        "--database {output.database:q} --oracle {output.oracle:q} --manifest {output.manifest:q}"
 
 
 # The database is `ancient`: it grows, and a window is extracted again when its own settings say so.
@@ -49,7 +49,7 @@ rule extract:
         "Extracting {wildcards.kind} of {wildcards.cohort}, {wildcards.window}"
     shell:
         "logged {log} python scripts/extract.py --settings {params.settings:q} --code {params.code} "
-        "--database {input.database:q} --shard {output.shard} --manifest {output.manifest}"
+        "--database {input.database:q} --shard {output.shard:q} --manifest {output.manifest:q}"
 
 
 rule clean:
@@ -76,8 +76,8 @@ rule clean:
     message:
         "Cleaning {wildcards.cohort}, {wildcards.window}"
     shell:
-        "logged {log} python scripts/clean.py --settings {params.settings:q} --code {params.code} --text {input.text} "
-        "--shard {output.shard} --dropped {output.dropped} --manifest {output.manifest}"
+        "logged {log} python scripts/clean.py --settings {params.settings:q} --code {params.code} --text {input.text:q} "
+        "--shard {output.shard:q} --dropped {output.dropped:q} --manifest {output.manifest:q}"
 
 
 # A checkpoint, so that a change of the cleaning that changes no text ends here.
@@ -100,7 +100,7 @@ checkpoint inventory:
         "Taking the inventory of {wildcards.cohort}"
     shell:
         "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
-        "--manifests {input.manifests} --inventory {output.inventory}"
+        "--manifests {input.manifests:q} --inventory {output.inventory:q}"
 
 
 rule split:
@@ -125,5 +125,5 @@ rule split:
     message:
         "Splitting {wildcards.cohort}, {wildcards.window}"
     shell:
-        "logged {log} python scripts/split.py --settings {params.settings:q} --code {params.code} --labels {input.labels} "
-        "--shard {output.shard} --manifest {output.manifest}"
+        "logged {log} python scripts/split.py --settings {params.settings:q} --code {params.code} --labels {input.labels:q} "
+        "--shard {output.shard:q} --manifest {output.manifest:q}"

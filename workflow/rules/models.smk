@@ -51,10 +51,10 @@ rule finetune:
         "Finetuning {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
         "logged {log} python scripts/finetune.py --settings {params.settings:q} --code {params.code} "
-        "--train {input.shards[0]} --tuning {input.shards[1]} --tokenizer {input.tokenizer} "
-        "--start {input.start} --work {params.work} --config {output.config} --weights {output.weights} "
-        "--tokenizer_file {output.tokenizer} --tokenizer_config {output.tokenizer_config} "
-        "--history {output.history} --manifest {output.manifest}"
+        "--train {input.shards[0]:q} --tuning {input.shards[1]:q} --tokenizer {input.tokenizer:q} "
+        "--start {input.start:q} --work {params.work:q} --config {output.config:q} --weights {output.weights:q} "
+        "--tokenizer_file {output.tokenizer:q} --tokenizer_config {output.tokenizer_config:q} "
+        "--history {output.history:q} --manifest {output.manifest:q}"
 
 
 rule baseline:
@@ -84,8 +84,8 @@ rule baseline:
         "Fitting baseline {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
         "logged {log} python scripts/baseline.py --settings {params.settings:q} --code {params.code} "
-        "--train {input.shards[0]} --tuning {input.shards[1]} "
-        "--model {output.model} --weights {output.weights} --manifest {output.manifest}"
+        "--train {input.shards[0]:q} --tuning {input.shards[1]:q} "
+        "--model {output.model:q} --weights {output.weights:q} --manifest {output.manifest:q}"
 
 
 rule predict:
@@ -121,5 +121,5 @@ rule predict:
         "Predicting {wildcards.task} with {wildcards.model}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
         "logged {log} python scripts/predict.py --settings {params.settings:q} --code {params.code} "
-        "--model {input.model} --parts {input.parts} --train {input.train} "
-        "--predictions {output.predictions} --manifest {output.manifest}"
+        "--model {input.model:q} --parts {input.parts:q} --train {input.train:q} "
+        "--predictions {output.predictions:q} --manifest {output.manifest:q}"

@@ -21,7 +21,7 @@ rule flow:
         "Counting the cohort flow of {wildcards.task}"
     shell:
         "logged {log} python scripts/flow.py --settings {params.settings:q} --code {params.code} "
-        "--rows {input.rows} --flow {output.flow}"
+        "--rows {input.rows:q} --flow {output.flow:q}"
 
 
 # A checkpoint: certified anew, the data do not train anew.
@@ -44,7 +44,7 @@ checkpoint leakage:
         "Certifying {wildcards.task} against leakage"
     shell:
         "logged {log} python scripts/leakage.py --settings {params.settings:q} --code {params.code} "
-        "--rows {input.rows} --extracts {input.extracts} --certificate {output.certificate}"
+        "--rows {input.rows:q} --extracts {input.extracts:q} --certificate {output.certificate:q}"
 
 
 rule evaluate:
@@ -75,7 +75,7 @@ rule evaluate:
         "Evaluating {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
         "logged {log} python scripts/evaluate.py --settings {params.settings:q} --code {params.code} "
-        "--predictions {input.predictions} --metrics {output.metrics}"
+        "--predictions {input.predictions:q} --metrics {output.metrics:q}"
 
 
 rule compare:
@@ -111,8 +111,8 @@ rule compare:
         "Comparing the models of {wildcards.task}"
     shell:
         "logged {log} python scripts/compare.py --settings {params.settings:q} --code {params.code} "
-        "--predictions {input.predictions} --metrics {input.metrics} "
-        "--table {output.table} --csv {output.csv}"
+        "--predictions {input.predictions:q} --metrics {input.metrics:q} "
+        "--table {output.table:q} --csv {output.csv:q}"
 
 
 rule figures:
@@ -180,9 +180,9 @@ rule figures:
         "Drawing the figures of {wildcards.task}"
     shell:
         "logged {log} python scripts/figures.py --settings {params.settings:q} --code {params.code} "
-        "--metrics {input.metrics} --histories {input.histories} --table {input.table} --flow {input.flow} "
-        "--roc {output.roc} --precision_recall {output.precision_recall} --calibration {output.calibration} "
-        "--utility {output.utility} --training {output.training} --flow_figure {output.flow}"
+        "--metrics {input.metrics:q} --histories {input.histories:q} --table {input.table:q} --flow {input.flow:q} "
+        "--roc {output.roc:q} --precision_recall {output.precision_recall:q} --calibration {output.calibration:q} "
+        "--utility {output.utility:q} --training {output.training:q} --flow_figure {output.flow:q}"
 
 
 rule report:
@@ -234,9 +234,9 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "logged {log} python scripts/report.py --settings {params.settings:q} --code {params.code} --tables {input.tables} "
-        "--flows {input.flows} --leakage {input.certificates} --predictions {input.predictions} "
-        "--oracle {input.oracle} --summary {output.summary} --csv {output.csv} --page {output.page}"
+        "logged {log} python scripts/report.py --settings {params.settings:q} --code {params.code} --tables {input.tables:q} "
+        "--flows {input.flows:q} --leakage {input.certificates:q} --predictions {input.predictions:q} "
+        "--oracle {input.oracle:q} --summary {output.summary:q} --csv {output.csv:q} --page {output.page:q}"
 
 
 rule resolve:
@@ -259,4 +259,4 @@ rule resolve:
     message:
         "Writing the resolved configuration"
     shell:
-        "logged {log} python scripts/resolve.py --settings {params.settings:q} --code {params.code} --config {output.config}"
+        "logged {log} python scripts/resolve.py --settings {params.settings:q} --code {params.code} --config {output.config:q}"

@@ -28,8 +28,8 @@ rule tokenizer:
         "Training or loading tokenizer {wildcards.tokenizer}"
     shell:
         "logged {log} python scripts/tokenizer.py --settings {params.settings:q} --code {params.code} "
-        "--clean {input.clean} --split {input.split} "
-        "--tokenizer {output.tokenizer} --manifest {output.manifest}"
+        "--clean {input.clean:q} --split {input.split:q} "
+        "--tokenizer {output.tokenizer:q} --manifest {output.manifest:q}"
 
 
 rule pretokenize:
@@ -57,8 +57,8 @@ rule pretokenize:
         "Tokenizing {wildcards.cohort}, {wildcards.window}"
     shell:
         "logged {log} python scripts/pretokenize.py --settings {params.settings:q} --code {params.code} "
-        "--shard {input.shard} --tokenizer {input.tokenizer} "
-        "--tokens {output.tokens} --manifest {output.manifest}"
+        "--shard {input.shard:q} --tokenizer {input.tokenizer:q} "
+        "--tokens {output.tokens:q} --manifest {output.manifest:q}"
 
 
 rule eligibility:
@@ -95,8 +95,8 @@ rule eligibility:
         "Deciding who is in for {wildcards.task}"
     shell:
         "logged {log} python scripts/eligibility.py --settings {params.settings:q} --code {params.code} "
-        "--labels {input.labels} --split {input.split} --clean {input.clean} --dropped {input.dropped} "
-        "--rows {output.rows} --manifest {output.manifest}"
+        "--labels {input.labels:q} --split {input.split:q} --clean {input.clean:q} --dropped {input.dropped:q} "
+        "--rows {output.rows:q} --manifest {output.manifest:q}"
 
 
 # A checkpoint: data that come out equal train nothing again.
@@ -130,5 +130,5 @@ checkpoint dataset:
         "Assembling the dataset of {wildcards.task} as {wildcards.encoding}"
     shell:
         "logged {log} python scripts/dataset.py --settings {params.settings:q} --code {params.code} "
-        "--rows {input.rows} --shards {input.shards} "
-        "--manifests {output.manifests} --datasets {output.shards}"
+        "--rows {input.rows:q} --shards {input.shards:q} "
+        "--manifests {output.manifests:q} --datasets {output.shards:q}"

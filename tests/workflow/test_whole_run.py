@@ -1,0 +1,119 @@
+"""A whole run: the same bytes on any number of cores, without a network, from outside the clone; nothing leaks."""
+
+import gzip
+import re
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import note_reader
+from checkout import ROOT, Checkout, merged, small_config
+
+pytestmark = pytest.mark.slow
+Copy = Callable[..., Checkout]
+AGGREGATE = re.compile(
+    r"summary\.(txt|csv)|index\.html|config\.yaml|(flow|leakage)/\w+\.json|compare/\w+\.(json|csv)"
+    r"|evaluate/\w+/\w+/(all|\d+)-\d+\.json|figures/\w+/\w+\.svg|logs/.+\.log|.+\.record\.jsonl"
+)
+
+
+def without_network(command: list[str]) -> list[str]:
+    """The command in a network namespace of its own that has not even a loopback; as it is where none can be made."""
+    unshare = ["unshare", "--net", "--map-root-user"]
+    possible = shutil.which("unshare") and not subprocess.run([*unshare, "true"], capture_output=True).returncode
+    return [*unshare, *command] if possible else command
+
+
+def test_other_cores_another_folder_and_no_network_give_the_same_bytes(finished_run: Checkout, tmp_path: Path) -> None:
+    outside = tmp_path / "private rooms"
+    other = Checkout(tmp_path / "other", small_config(private_root=str(outside)))
+    for cores in (1, 4):
+        for folder in (outside, other.folder / "results"):
+            shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run(
+            without_network(other.command("--forceall", cores=cores)), cwd=other.folder, check=True, capture_output=True
+        )
+        found = other.bytes() | other.bytes(outside, "private/")
+        assert found == finished_run.bytes(), f"--cores {cores}"
+
+
+def test_several_files_can_be_asked_for_by_name(tmp_path: Path) -> None:
+    """Snakemake remembers what it saw in a folder: it missed the second stamp of a stage."""
+    run = Checkout(tmp_path / "run", small_config())
+    wanted = [f"results/private/small/clean/discharge/{year}.json" for year in (2018, 2019, 2020)]
+    run.snakemake(*wanted)
+    assert all((run.folder / path).is_file() for path in wanted)
+
+
+def test_the_private_root_is_its_owners_alone(finished_run: Checkout) -> None:
+    private = finished_run.folder / "results/private/small"
+    assert private.stat().st_mode & 0o777 == 0o700
+    assert not [path for path in private.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+
+
+def test_results_hold_aggregates_only(finished_run: Checkout) -> None:
+    results = finished_run.folder / "results/small"
+    files = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [name for name in files if not AGGREGATE.fullmatch(name)] == []
+
+
+def test_no_text_and_no_identifier_outside_the_private_root(finished_run: Checkout) -> None:
+    private = finished_run.folder / "results/private/small"
+    with closing(sqlite3.connect(private / "hospital.sqlite")) as connection:
+        ids = {str(n) for (n,) in connection.execute("SELECT person_id FROM person")}
+        ids |= {n for (n,) in connection.execute("SELECT person_source_value FROM person")}
+        ids |= {str(n) for (n,) in connection.execute("SELECT visit_occurrence_id FROM visit_occurrence LIMIT 5000")}
+        texts = [text for (text,) in connection.execute("SELECT note_text FROM note") if text]
+    sentences = {s.strip() for text in texts for s in note_reader.plain(text).split(". ") if len(s) > 40}
+    looked_at = 0
+    for root in (finished_run.folder / "results/small", finished_run.folder / ".snakemake"):
+        for path in root.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+                told = content.decode("utf-8", "replace")
+                assert not ids & set(re.findall(r"\bMRN\d+|\d+", told)), path.name
+                assert not [s for s in sentences if s in told], path.name
+                looked_at += 1
+    assert looked_at > 100
+    # the search finds what is there
+    clean = pq.read_table(private / "clean/discharge/2019.parquet")
+    assert str(clean["person_id"][0].as_py()) in ids
+    assert any(s in clean["text"][0].as_py() for s in sentences)
+
+
+def test_a_patients_id_never_reaches_a_failing_jobs_log(finished: Copy) -> None:
+    run = finished()
+    step = "def step(text):\n    raise ValueError(text)\n"
+    (run.folder / "mine.py").write_text(step, encoding="utf-8")
+    run.configure(merged(run.config, {"clean": {"steps": ["markup", "mine:step"]}}))
+    ended = run.snakemake(check=False)
+    assert ended.returncode != 0
+    said = ended.stdout + ended.stderr
+    assert "mine" in said and "ValueError" in said
+    text = pq.read_table(run.folder / "results/private/small/extract/discharge/2019.text.parquet")["text"][0].as_py()
+    logs = "".join(path.read_text() for path in (run.folder / "results/small/logs/clean").iterdir())
+    assert not [s for s in text.split(". ") if len(s) > 30 and s in said + logs]
+
+
+def test_a_fault_in_the_configuration_is_told_by_make_run(tmp_path: Path) -> None:
+    """The Makefile once ran quietly enough to swallow it."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: bad\nmodels:\n  tiny: {training: {learning_rte: 1}}\n", encoding="utf-8")
+    checkout = Checkout(tmp_path / "clone")
+    shutil.copy2(ROOT / "Makefile", checkout.folder)
+    if not (ROOT / ".venv" / ".installed").is_file():
+        pytest.skip("needs the virtual environment that make sets up")
+    (checkout.folder / ".venv").symlink_to(ROOT / ".venv")
+    ended = subprocess.run(
+        ["make", "run", f"CONFIG={bad}"], cwd=checkout.folder, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode != 0
+    assert "did you mean 'learning_rate'?" in ended.stdout + ended.stderr
