@@ -25,7 +25,7 @@ run: .venv/.installed
 	@mkdir -p results/$(NAME)
 	@flock --nonblock --conflict-exit-code 9 results/$(NAME)/.running sh -c '\
 	  $(SNAKEMAKE) --unlock $(QUIETLY) && \
-	  $(SNAKEMAKE) --cores $(CORES) --rerun-incomplete $(ARGS) && \
+	  $(SNAKEMAKE) --cores $(CORES) --rerun-incomplete --quiet host reason $(ARGS) && \
 	  $(SNAKEMAKE) --report results/$(NAME)/report.html $(QUIETLY)' \
 	  || { code=$$?; [ $$code -ne 9 ] || echo "another run of $(NAME) is going on"; exit $$code; }
 	@cat results/$(NAME)/summary.txt

@@ -50,7 +50,7 @@ def _fit(job: stage.Job, folder: Path) -> None:
     """Train until `folder`/final is whole; exits with TRY_AGAIN when a signal came first."""
     from lib import fitting  # torch and transformers: two to three seconds
 
-    interrupted = fitting.fit(job.settings, job.files, folder, job.say)
+    interrupted = fitting.fit(job.settings, job.files, folder, job.tell)
     if interrupted:
         job.say(f"{interrupted}: saved at the end of the step; run again to go on from there")
         raise SystemExit(TRY_AGAIN)

@@ -407,8 +407,9 @@ class Plan:
             "MPLCONFIGDIR": f"{private}/cache/matplotlib",
         }
         exports = " ".join(f'{name}="{value}"' for name, value in variables.items())
-        # The log keeps all that a stage says; when it fails, its last line comes to the terminal too.
-        logged = 'logged() {{ "${{@:2}}" 2> "$1" || {{ code=$?; tail -n 1 "$1" >&2; exit $code; }}; }}'
+        # The log keeps all that a stage says; to the terminal come its progress and, when it fails, its last line.
+        failed = '{{ code=$?; tail -n 1 "$1" >&2; exit $code; }}'
+        logged = f'logged() {{{{ NOTECAST_TERMINAL=3 "${{{{@:2}}}}" 3>&2 2> "$1" || {failed}; }}}}'
         return f'set -euo pipefail; umask 077; mkdir -p "{private}/tmp"; export {exports}; {logged}; '
 
 

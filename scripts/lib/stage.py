@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,15 @@ class Job:
     @staticmethod
     def say(message: str) -> None:
         print(f"{datetime.now(UTC):%H:%M:%S} {message}", file=sys.stderr, flush=True)
+
+    def tell(self, message: str) -> None:
+        """Say it, and show it to whoever watches the run (the descriptor NOTECAST_TERMINAL), under the job's name."""
+        self.say(message)
+        terminal = os.environ.get("NOTECAST_TERMINAL")
+        if terminal:
+            name = "/".join(self.path("manifest").parts[-4:-1])
+            with suppress(OSError):  # a launcher's child does not have it
+                os.write(int(terminal), f"{name}: {message}\n".encode())
 
 
 def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> None:

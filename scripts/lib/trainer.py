@@ -29,7 +29,7 @@ from lib.stage import StageError
 from lib.training import History, Plan, tuning_metrics
 
 HISTORY = "history.json"
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 10.0
 
 
 def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:

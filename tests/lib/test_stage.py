@@ -71,3 +71,14 @@ def test_a_job_does_not_import_pandas(tmp_path: Path) -> None:
     body = "import sys, pyarrow as pa; pa.array([1]).to_pylist(); assert 'pandas' not in sys.modules; import pandas; "
     body += "shards.write_json(job.path('manifest'), pandas.Series([1, 2]).tolist())"
     assert run(tmp_path, body).returncode == 0, run(tmp_path, body).stderr
+
+
+def test_progress_is_shown_to_whoever_watches(tmp_path: Path) -> None:
+    body = "job.tell('step 1 of 2, 9 s left'); shards.write_json(job.path('manifest'), 1)"
+    assert "step 1 of 2" in run(tmp_path, body).stderr, "in the log, and no fault where nobody watches"
+    command = f"NOTECAST_TERMINAL=3 {sys.executable} {tmp_path}/some_stage.py --settings '{{}}' --text t --more x "
+    command += f"--manifest {tmp_path}/readmission/tiny/all-0/m.json 3>&1 2>{tmp_path}/log"
+    environment = {"PYTHONPATH": str(provenance.SCRIPTS), "PATH": "/usr/bin"}
+    watched = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, check=True)
+    assert watched.stdout == "readmission/tiny/all-0: step 1 of 2, 9 s left\n"
+    assert "step 1 of 2" in (tmp_path / "log").read_text()

@@ -117,3 +117,8 @@ def test_a_fault_in_the_configuration_is_told_by_make_run(tmp_path: Path) -> Non
     )
     assert ended.returncode != 0
     assert "did you mean 'learning_rate'?" in ended.stdout + ended.stderr
+    bad.write_text("source:\n  demo: {patients: 7}\n", encoding="utf-8")
+    ended = subprocess.run(
+        ["make", "run", f"CONFIG={bad}"], cwd=checkout.folder, capture_output=True, text=True, check=False
+    )
+    assert "a file with a `source` stands alone" in ended.stdout + ended.stderr

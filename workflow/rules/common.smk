@@ -21,7 +21,8 @@ os.umask(0o077)  # of the head too: folders, stamps and Snakemake's own records
 try:
     plan = Plan(validated(Config, config), workflow.is_main_process)
 except ConfigError as fault:
-    raise WorkflowError(str(fault)) from None
+    alone = "\n(a file with a `source` stands alone; to overlay the demo's: --configfile config/config.yaml FILE)"
+    raise WorkflowError(f"{fault}{'' if 'cohorts' in config else alone}") from None
 
 # Jobs run this interpreter, offline, readable by their owner alone, with temporary files and caches in private.
 shell.prefix(plan.environment())
