@@ -22,10 +22,14 @@ ROW_GROUP_ROWS = 1_000  # fixed, so that bytes do not depend on the fetch batch
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success flush it to disk and rename it, on failure remove it."""
+    """Yield a temporary name beside `path`; on success flush it to disk and rename it, on failure remove it.
+
+    The name is always the same: what a killed process left there is written anew, and nothing of it stays.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -39,7 +43,8 @@ def atomic(path: Path) -> Iterator[Path]:
 def scratch(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, removed afterwards whatever happened."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.scratch")
+    temporary = path.with_name(f".{path.name}.scratch")
+    temporary.unlink(missing_ok=True)
     try:
         yield temporary
     finally:

@@ -103,8 +103,6 @@ def stage_of(record: Path, results: Path) -> str:
     """The rule whose outputs a record stands beside."""
     parts = record.relative_to(results).parts
     inside = parts[2:] if parts[0] == "private" else parts[1:]
-    if inside[0] == "clean" and len(inside) == 2:
-        return "inventory"
     singles = {"hospital": "demo_hospital", "summary": "report", "config": "resolve"}
     folders = {"tokenizers": "tokenizer"}
     return singles.get(inside[0].split(".")[0], folders.get(inside[0], inside[0]))

@@ -71,5 +71,4 @@ def test_killed_in_every_stage_and_run_again(finished_run: Checkout, tmp_path: P
     checkout.snakemake("--rerun-incomplete")
     assert checkout.bytes() == finished_run.bytes()
     assert sum(killed.values()) >= len(STAGES) * A_STAGE * 0.8, killed
-    leftovers = [p for p in (checkout.folder / "results").rglob("*.tmp") if "/store/" not in str(p)]
-    print(f"killed {sum(killed.values())} times: {killed}; {len(leftovers)} temporary files left")
+    print(f"killed {sum(killed.values())} times: {killed}")

@@ -35,7 +35,7 @@ def behind(checkpoint, files, **given):
     looked at again: only jobs whose inputs came out different are left. What asks for no checkpoint runs because its
     input was *planned* to be made again; and what has only an `ancient` input of a planned job is not looked at at
     all, whatever else has changed (DAG.update_needrun masks it). So all ask: for the demo's database where it is
-    read, for `inventory` between the texts and the datasets, for `dataset` and `leakage` behind these.
+    read, for `inventory` between the windows and the datasets, for `dataset` and `leakage` behind these.
     """
 
     def settled(wildcards):

@@ -1,6 +1,6 @@
 # From the warehouse to clean texts and assigned patients, one window a job.
 # Needs: the source's database and the cohort's two SELECTs.
-# Makes: extract/, clean/, split/ under <private>: shards, their manifests, and one inventory a cohort.
+# Makes: extract/, clean/, split/ under <private>: shards, their manifests; and inventory/, a file a cohort.
 
 
 checkpoint demo_hospital:
@@ -80,29 +80,6 @@ rule clean:
         "--shard {output.shard:q} --dropped {output.dropped:q} --manifest {output.manifest:q}"
 
 
-# A checkpoint, so that a change of the cleaning that changes no text ends here.
-checkpoint inventory:
-    input:
-        stamp=plan.stamp("inventory", "<private>/clean/{cohort}.json"),
-        manifests=expand(
-            "<private>/clean/{{cohort}}/{window}.json", window=plan.windows
-        ),
-    output:
-        inventory="<private>/clean/{cohort}.json",
-    log:
-        "<logs>/inventory/{cohort}.log",
-    conda:
-        "../../envs/notecast.yaml"
-    params:
-        settings=plan.settings("inventory"),
-        code=plan.code("inventory"),
-    message:
-        "Taking the inventory of {wildcards.cohort}"
-    shell:
-        "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
-        "--manifests {input.manifests:q} --inventory {output.inventory:q}"
-
-
 rule split:
     input:
         stamp=plan.stamp(
@@ -127,3 +104,25 @@ rule split:
     shell:
         "logged {log} python scripts/split.py --settings {params.settings:q} --code {params.code} --labels {input.labels:q} "
         "--shard {output.shard:q} --manifest {output.manifest:q}"
+
+
+# A checkpoint, so that a change of cleaning or splitting that changes nothing ends here.
+checkpoint inventory:
+    input:
+        stamp=plan.stamp("inventory", "<private>/inventory/{cohort}.json"),
+        clean=lambda w: plan.files("<private>/clean/{cohort}/{window}.json", w),
+        split=lambda w: plan.files("<private>/split/{cohort}/{window}.json", w),
+    output:
+        inventory="<private>/inventory/{cohort}.json",
+    log:
+        "<logs>/inventory/{cohort}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("inventory"),
+        code=plan.code("inventory"),
+    message:
+        "Taking the inventory of {wildcards.cohort}"
+    shell:
+        "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
+        "--clean {input.clean:q} --split {input.split:q} --inventory {output.inventory:q}"
