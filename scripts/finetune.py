@@ -42,7 +42,7 @@ def main(job: stage.Job) -> None:
 def _key(job: stage.Job) -> str:
     files = {name: [job.path(name)] for name in ("train", "tuning", "tokenizer")}
     files["start"] = [path for start in job.paths("start") for path in sorted(start.iterdir()) if path.is_file()]
-    code = getattr(job, "code", "") or checkpoints.sources(Path(__file__).parent)
+    code = job.code or checkpoints.sources(Path(__file__).parent)
     return checkpoints.key(job.settings, files, code)
 
 

@@ -157,8 +157,7 @@ def _child(
     import finetune
 
     try:
-        job = stage.Job(settings, files)
-        job.code = "the same whatever is edited meanwhile"  # type: ignore[attr-defined]
+        job = stage.Job(settings, files, code="the same whatever is edited meanwhile")
         finetune.main(job)
     except stage.StageError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -31,7 +31,7 @@ class StageError(Exception):
 
 @dataclass
 class Job:
-    """One call of a stage: its settings, its files by name, and `say` for progress in its log.
+    """One call of a stage: its settings, its files by name, its code's hash, and `say` for progress in its log.
 
     `neutral` holds what cannot change a result (rows fetched at a time, workers); it is no part of any hash.
     """
@@ -39,6 +39,7 @@ class Job:
     settings: dict[str, Any]
     files: dict[str, Any] = field(default_factory=dict)
     neutral: dict[str, Any] = field(default_factory=lambda: json.loads(os.environ.get("NOTECAST_NEUTRAL", "{}")))
+    code: str = ""
 
     def path(self, name: str) -> Path:
         """The one file called `name`."""
@@ -67,7 +68,7 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
 
     A name with a `*` takes several paths. The exit status is 1 for a `StageError`, 70 for anything else.
     """
-    job, code = _arguments(doc, inputs, outputs)
+    job = _arguments(doc, inputs, outputs)
     os.umask(0o077)
     _leave_pandas_out()
     started = time.time()
@@ -82,7 +83,7 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
         print(f"error: {_without_data(error)}", file=sys.stderr)
         sys.exit(70)
     written = [path for name in outputs for path in (job.paths(name[:-1]) if name.endswith("*") else [job.path(name)])]
-    _record(job, code, written, started)
+    _record(job, written, started)
 
 
 class _NoPandas:
@@ -104,7 +105,7 @@ def _leave_pandas_out() -> None:
         sys.meta_path.remove(_NoPandas)
 
 
-def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Job, str]:
+def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> Job:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", required=True, type=json.loads, metavar="JSON", help="this stage's config block")
     parser.add_argument("--code", default="", metavar="HASH", help="hash of the stage's code, kept in its record")
@@ -115,7 +116,8 @@ def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -
                 f"--{name.rstrip('*')}", required=True, metavar="PATH", help=kind, nargs="*" if many else None
             )
     values = vars(parser.parse_args())
-    return Job(values.pop("settings"), values), values.pop("code")
+    code = values.pop("code")
+    return Job(values.pop("settings"), values, code=code)
 
 
 def _without_data(error: BaseException) -> str:
@@ -125,12 +127,12 @@ def _without_data(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__name__} at {where or 'a place outside the stage'}"
 
 
-def _record(job: Job, code: str, written: list[Path], started: float) -> None:
+def _record(job: Job, written: list[Path], started: float) -> None:
     """Append how the outputs came: one JSON line in `<first output>.record.jsonl`, keyed by the outputs' sha256."""
     record = {
         "outputs": {path.name: shards.sha256(path) for path in written},
         "settings": canonical_json(job.settings),
-        "code": code,
+        "code": job.code,
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - started, 3),
         "host": platform.node(),
