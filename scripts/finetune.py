@@ -40,8 +40,7 @@ def main(job: stage.Job) -> None:
 
 
 def _key(job: stage.Job) -> str:
-    files = {name: [job.path(name)] for name in ("train", "tuning", "tokenizer")}
-    files["start"] = [path for start in job.paths("start") for path in sorted(start.iterdir()) if path.is_file()]
+    files = {name: [job.path(name)] for name in ("train", "tuning", "tokenizer")} | {"start": job.paths("start")}
     code = job.code or checkpoints.sources(Path(__file__).parent)
     return checkpoints.key(job.settings, files, code)
 

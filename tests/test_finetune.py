@@ -252,7 +252,7 @@ def test_several_classes_a_subset_and_another_seed(tmp_path):
 def test_starts_from_a_local_folder_with_a_head_of_its_own(reference, tmp_path):
     data = tiny.dataset(tmp_path / "data", rows=60, classes=3)
     settings = tiny.settings(classes=3, epochs=1) | {"model": {"start": {"folder": True}}}
-    files = tiny.files(data, tmp_path / "out") | {"start": [reference]}
+    files = tiny.files(data, tmp_path / "out") | {"start": [p for p in sorted(reference.iterdir()) if p.is_file()]}
     assert tiny.run(settings, files, tmp_path / "log") == 0, (tmp_path / "log").read_text()
     weights = _weights(tmp_path / "out")
     assert weights["classifier.weight"].shape == (3, 32)
@@ -275,7 +275,13 @@ def test_errors_say_what_to_do(data, tmp_path):
     _fails(data, tmp_path, tiny.settings(learning_rate=1e30, gradient_clipping=1e30), "the training diverged")
     task = {"task": {"kind": "bins", "classes": 1, "class_names": ["one"]}}
     _fails(data, tmp_path, tiny.settings() | task, "labels are outside 0..0")
-    _fails(data, tmp_path, tiny.settings() | {"model": {"start": {"folder": True}}}, "no config.json", start=[data])
+    _fails(
+        data,
+        tmp_path,
+        tiny.settings() | {"model": {"start": {"folder": True}}},
+        "no config.json",
+        start=sorted(data.iterdir()),
+    )
     hub = {"hub": "nobody/nothing", "revision": "0" * 40}
     _fails(data, tmp_path, tiny.settings() | {"model": {"start": hub}}, "hf download nobody/nothing --revision 000")
     table = shards.read_arrow(data / "train.arrow").drop_columns(["input_ids"])

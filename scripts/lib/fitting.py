@@ -34,7 +34,7 @@ class Part:
 def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> str | None:
     """Train in `folder` until `folder`/final is whole, going on from the newest whole checkpoint there.
 
-    `files`: train, tuning, tokenizer, and start (a list of at most one folder). Returns None when finished, or the
+    `files`: train, tuning, tokenizer, and start (the files of one folder, or none). Returns None when finished, or the
     name of the signal that stopped it before. StageError for data, settings or devices that do not fit.
     """
     training, names = settings["training"], settings["task"]["class_names"]
@@ -42,7 +42,7 @@ def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say
     models.quiet()
     parts = {name: _part(Path(files[name]), name, settings) for name in ("train", "tuning")}
     tokenizer = Tokenizer.from_file(str(files["tokenizer"]))
-    start = Path(files["start"][0]) if files["start"] else None
+    start = Path(files["start"][0]).parent if files["start"] else None
     seed = settings["seed"]
     model = models.load(settings["model"]["start"], start, tokenizer, names, settings["max_tokens"], seed)
     _check_ids(parts, model.config.vocab_size)

@@ -1,8 +1,10 @@
 """Exactly what changed runs again: on a finished run, real dry runs and real runs."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +150,20 @@ def test_development_opens_no_test_part(finished: Copy) -> None:
     assert parts == {"tuning", "calibration"}
     for path in (run.folder / "results/closed/evaluate").rglob("*.json"):
         assert '"test"' not in path.read_text() and "temporal_test" not in path.read_text()
+
+
+def test_a_model_and_a_tokenizer_from_local_folders(finished: Copy, tmp_path: Path) -> None:
+    """As with a model that a hospital has: its files are inputs, so that an edited one counts."""
+    run = finished()
+    folder = tmp_path / "a model"
+    shutil.copytree(run.folder / "results/private/small/finetune/readmission/tiny/all-0", folder)
+    local = {"start": {"folder": str(folder)}, "tokenizer": "local"}
+    model = {name: value for name, value in run.config["models"]["tiny"].items() if name not in local} | local
+    tokenizers = run.config["tokenizers"] | {"local": {"folder": str(folder)}}
+    run.configure(run.config | {"tokenizers": tokenizers, "models": run.config["models"] | {"again": model}})
+    wanted = "results/small/evaluate/readmission/again/all-0.json"
+    ran = run.ran(wanted)
+    assert ran["finetune"] == ran["predict"] == ran["evaluate"] == ran["tokenizer"] == 1
+    assert run.planned(wanted) == Counter()
+    (folder / "tokenizer_config.json").write_text((folder / "tokenizer_config.json").read_text() + " ")
+    assert run.planned(wanted)["tokenizer"] == 1

@@ -14,6 +14,7 @@ rule tokenizer:
         split_manifests=behind("inventory", "<private>/split/{cohort}/{window}.json"),
         clean=ancient(behind("inventory", "<private>/clean/{cohort}/{window}.parquet")),
         split=ancient(behind("inventory", "<private>/split/{cohort}/{window}.parquet")),
+        folder=lambda w: plan.local_files("tokenizers", w.tokenizer),
     output:
         tokenizer="<private>/tokenizers/{tokenizer}/tokenizer.json",
         manifest="<private>/tokenizers/{tokenizer}/manifest.json",
