@@ -1,13 +1,12 @@
-"""From the configuration to the graph: windows, fits, paths, and the settings of every job.
+"""From the configuration to the graph: windows, fits, files, and what stands before what.
 
-The workflow's rules ask here and hold no logic of their own. Settings are one canonical JSON text a job, made of
-the blocks that its stage uses and of nothing else: so a changed line re-runs exactly what depends on it.
+The workflow's rules ask here and hold no logic of their own.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -15,11 +14,9 @@ from string import Formatter
 from typing import Any
 
 from lib import canonical_json, provenance
-from lib.config import Config, Task
-from lib.config_errors import ConfigError, no_such
-from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
+from lib.config import Config
+from lib.settings import Settings
 
-STEP_NAMES = ("markup", "unicode", "whitespace", "empty", "short")  # of lib.cleaning, which jobs import
 DEVELOPMENT_PARTS = ["tuning", "calibration"]
 
 
@@ -47,7 +44,8 @@ class Plan:
         self.windows = dict(windows(config.source.data_start, config.source.data_end, config.source.window))
         self.main_process = main_process
         self._settings = cache(self._settings_of)
-        self._check_files()
+        self._stages = Settings(self)
+        self._stages.check_files()
         if main_process:  # whatever the umask of who starts it: below this folder lies what is about patients
             Path(self.private).mkdir(parents=True, exist_ok=True)
             Path(self.private).chmod(0o700)
@@ -179,14 +177,11 @@ class Plan:
         return lambda wildcards: self._settings(stage, tuple(sorted(dict(wildcards).items())))
 
     def _settings_of(self, stage: str, wildcards: tuple[tuple[str, str], ...]) -> str:
-        return canonical_json(getattr(self, f"_{stage}")(**dict(wildcards)))
+        return canonical_json(getattr(self._stages, stage)(**dict(wildcards)))
 
     def code(self, stage: str) -> str:
-        own = tuple(name.split(":")[0] for name in self._steps() if ":" in name) if stage == "clean" else ()
+        own = tuple(name.split(":")[0] for name in self._stages.steps() if ":" in name) if stage == "clean" else ()
         return provenance.code_hash(provenance.SCRIPTS / f"{stage}.py", own)
-
-    def _steps(self) -> list[str]:
-        return [step if isinstance(step, str) else next(iter(step)) for step in self.config.clean.steps]
 
     def stamp(self, stage: str, *outputs: str) -> Callable[[Any], str]:
         """An input function: the job's stamp, newer than `outputs` (patterns) when they were made otherwise."""
@@ -201,194 +196,6 @@ class Plan:
             return str(file)
 
         return path
-
-    def _demo_hospital(self) -> dict[str, Any]:
-        source = self.config.source
-        assert source.demo is not None
-        return source.demo.model_dump() | {"start": str(source.data_start), "end": str(source.data_end)}
-
-    def _extract(self, cohort: str, kind: str, window: str) -> dict[str, Any]:
-        block = self.config.cohorts[cohort]
-        start, end = self.windows[window]
-        sql = Path(self._queries(cohort)[kind == "labels"])
-        settings = {
-            "kind": kind,
-            "sql": str(sql),
-            "sql_sha256": canonical_sql_hash(sql),
-            "id_type": self.config.source.id_type,
-            "window_start": _midnight(start),
-            "window_end": _midnight(end),
-            "parameters": self._parameters(cohort)[kind == "labels"],
-        }
-        if kind == "labels":
-            longest = max(label.horizon_days + label.maturity_days for label in block.labels.values())
-            data_end = self.config.source.data_end + timedelta(days=1)
-            settings["known_until"] = _midnight(min(end + timedelta(days=longest), data_end))
-        return settings
-
-    def _check_files(self) -> None:
-        """Queries and steps are there and every parameter is used; raises ConfigError naming what is not."""
-        for i, name in enumerate(self._steps()):
-            if ":" in name and not provenance.own_module(name.split(":")[0]).is_file():
-                raise ConfigError(f"clean.steps.{i}: there is no file {provenance.own_module(name.split(':')[0])}")
-            if ":" not in name and name not in STEP_NAMES:
-                raise ConfigError(f"clean.steps.{i}: {no_such(name, STEP_NAMES)}")
-        for name in self.config.cohorts:
-            try:
-                self._parameters(name)
-            except FileNotFoundError as error:
-                raise ConfigError(f"cohorts.{name}.sql: there is no file {error.filename}") from None
-            except SqlError as error:
-                raise ConfigError(f"cohorts.{name}: {error}") from None
-
-    def _queries(self, cohort: str) -> list[str]:
-        return [f"{self.config.cohorts[cohort].sql}{ending}" for ending in (".sql", ".labels.sql")]
-
-    def _parameters(self, cohort: str) -> list[dict[str, Any]]:
-        """What is bound in the text query and in the labels query: each gets only the parameters that it uses."""
-        block = self.config.cohorts[cohort]
-        values: dict[str, Any] = dict(block.parameters)
-        for name, label in block.labels.items():
-            values[f"{name}_horizon_days"] = label.horizon_days
-            values[f"{name}_maturity_days"] = label.maturity_days
-        queries = [Path(file).read_text(encoding="utf-8") for file in self._queries(cohort)]
-        share(queries, block.parameters)  # a parameter that neither uses is a mistake
-        used = [set(parameters_of(query)) for query in queries]
-        return [{name: values[name] for name in values if name in names} for names in used]
-
-    def _clean(self, cohort: str, window: str) -> dict[str, Any]:
-        block = self.config.cohorts[cohort]
-        return self.config.clean.model_dump() | {"notes": block.notes, "addenda": block.addenda}
-
-    def _inventory(self, cohort: str) -> dict[str, Any]:
-        return {}
-
-    def _split(self, cohort: str, window: str) -> dict[str, Any]:
-        return self.config.split.model_dump(mode="json")
-
-    def _eligibility(self, task: str) -> dict[str, Any]:
-        block = self.config.tasks[task]
-        clock = self.config.cohorts[block.cohort].labels[block.label]
-        return {
-            "label": block.label,
-            "kind": block.kind,
-            "edges": block.edges,
-            "values": block.values,
-            "horizon_days": clock.horizon_days,
-            "temporal_from": self.config.split.model_dump(mode="json")["temporal_from"],
-            "drop_duplicates": self.config.clean.drop_duplicates,
-            "windows": list(self.windows),
-        }
-
-    def _tokenizer(self, tokenizer: str) -> dict[str, Any]:
-        block = self.config.tokenizers[tokenizer]
-        if block.wordpiece:
-            return {"kind": "wordpiece"} | block.wordpiece.model_dump()
-        return {"kind": "pretrained"} | block.model_dump(exclude_none=True)
-
-    def _pretokenize(self, tokenizer: str, max_tokens: str, cohort: str, window: str) -> dict[str, Any]:
-        return {"max_tokens": int(max_tokens)}
-
-    def _dataset(self, task: str, encoding: str) -> dict[str, Any]:
-        return {"encoding": encoding if encoding in ("text", "features") else "tokens", "parts": self.parts}
-
-    def _flow(self, task: str) -> dict[str, Any]:
-        return {"task": task, "classes": self._task(task)["classes"], "min_cell": self.config.min_cell}
-
-    def _leakage(self, task: str) -> dict[str, Any]:
-        clock = self.config.cohorts[self.config.tasks[task].cohort].labels[self.config.tasks[task].label]
-        temporal_from = self.config.split.model_dump(mode="json")["temporal_from"]
-        return {"task": task, "horizon_days": clock.horizon_days, "temporal_from": temporal_from}
-
-    def _task(self, task: str) -> dict[str, Any]:
-        block: Task = self.config.tasks[task]
-        return {
-            "name": task,
-            "title": block.title,
-            "kind": block.kind,
-            "classes": block.classes,
-            "class_names": block.names(),
-            "ordered": block.kind == "bins",
-        }
-
-    def _finetune(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
-        block = self.config.models[model]
-        start = block.start.model_dump(exclude_none=True)
-        if block.start.folder:
-            start = {"folder": True}
-        return {
-            "task": {k: self._task(task)[k] for k in ("kind", "classes", "class_names")},
-            "size": size if size == "all" else int(size),
-            "seed": int(seed),
-            "max_tokens": block.max_tokens,
-            "model": {"start": start},
-            "training": block.training.model_dump(),
-        }
-
-    def _baseline(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
-        block = self.config.baselines[model]
-        settings = block.model_dump(exclude={"permutations"} | (set() if block.kind == "tfidf" else {"tfidf"}))
-        settings["task"] = {k: self._task(task)[k] for k in ("kind", "classes", "class_names")}
-        return settings | {"size": size if size == "all" else int(size), "seed": int(seed)}
-
-    def _predict(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
-        fit = Fit(model, "", size, int(seed))
-        kind = next(f.kind for f in self.fits if f.path == fit.path)
-        settings = {"kind": kind, "size": size if size == "all" else int(size), "seed": int(seed)}
-        settings |= {"classes": self.config.tasks[task].classes}
-        if model in self.config.models:
-            training = self.config.models[model].training
-            settings |= {"batch_size": training.max_device_batch, "cpu_threads": training.cpu_threads}
-        return settings
-
-    def _evaluate(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
-        block = self.config.evaluate.model_dump(exclude={"headline", "reference"})
-        facts = {k: v for k, v in self._task(task).items() if k not in ("name", "title")}
-        return block | {"task": facts, "parts": self.opened, "min_cell": self.config.min_cell}
-
-    def _described_fits(self) -> list[dict[str, Any]]:
-        return [
-            {"model": f.model, "kind": f.kind, "size": f.size, "seed": f.seed, "control": self._is_control(f)}
-            for f in self.fits
-        ]
-
-    def _is_control(self, fit: Fit) -> bool:
-        return fit.model in self.config.baselines and self.config.baselines[fit.model].shuffle_labels
-
-    def _compare(self, task: str) -> dict[str, Any]:
-        block = self.config.evaluate
-        return {
-            "task": self._task(task),
-            "fits": self._described_fits(),
-            "headline": self.headline,
-            "reference": block.reference if self.config.baselines else None,
-            "replicates": block.replicates,
-            "seed": block.seed,
-        }
-
-    def _figures(self, task: str) -> dict[str, Any]:
-        fits = self._described_fits()
-        return {
-            "task": self._task(task),
-            "fits": fits,
-            "history_fits": [f for f in fits if f["kind"] == "transformer"],
-            "headline": self.headline,
-            "min_cell": self.config.min_cell,
-        }
-
-    def _resolve(self) -> dict[str, Any]:
-        hidden: Any = {"private_root": True, "source": {"sqlite"}}  # host paths are not for the report
-        return self.config.model_dump(mode="json", exclude=hidden, exclude_none=True)
-
-    def _report(self) -> dict[str, Any]:
-        return {
-            "name": self.config.name,
-            "tasks": [self._task(task) for task in self.config.tasks],
-            "headline": self.headline,
-            "evaluation": self.config.evaluation,
-            "reference": self.config.evaluate.reference if self.config.baselines else None,
-            "min_cell": self.config.min_cell,
-        }
 
     def environment(self) -> str:
         """What every job's shell begins with (braces doubled, as Snakemake formats it).
@@ -428,7 +235,3 @@ def windows(start: date, last: date, unit: str) -> Iterator[tuple[str, tuple[dat
         name = {"month": f"{first:%Y-%m}", "quarter": f"{first.year}Q{first.month // 3 + 1}", "year": f"{first.year}"}
         yield name[unit], (max(first, start), min(following, beyond))
         first = following
-
-
-def _midnight(day: date) -> str:
-    return datetime.combine(day, time()).strftime("%Y-%m-%d %H:%M:%S")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lib import cleaning
 from lib.cleaning import Note, clean_text, load_steps, one_text
-from lib.plan import STEP_NAMES
+from lib.settings import STEP_NAMES
 
 ALL = load_steps(["markup", "unicode", "whitespace", "empty", {"short": {"min_words": 3}}])
 

@@ -1,0 +1,226 @@
+"""What each stage is told: the part of the configuration that it uses, and nothing else.
+
+A method a stage, its arguments the rule's wildcards. What it returns becomes one canonical JSON text, a job's only way
+to the configuration: so a changed line re-runs exactly what depends on it. A key that no method passes on changes
+nothing.
+"""
+
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib import provenance
+from lib.config import Task
+from lib.config_errors import ConfigError, no_such
+from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
+
+if TYPE_CHECKING:
+    from lib.plan import Fit, Plan
+
+STEP_NAMES = ("markup", "unicode", "whitespace", "empty", "short")  # of lib.cleaning, which jobs import
+
+
+class Settings:
+    """The settings of every stage's jobs under a plan."""
+
+    def __init__(self, plan: "Plan") -> None:
+        self._plan, self._config = plan, plan.config
+
+    def demo_hospital(self) -> dict[str, Any]:
+        source = self._config.source
+        assert source.demo is not None
+        return source.demo.model_dump() | {"start": str(source.data_start), "end": str(source.data_end)}
+
+    def extract(self, cohort: str, kind: str, window: str) -> dict[str, Any]:
+        block = self._config.cohorts[cohort]
+        start, end = self._plan.windows[window]
+        sql = Path(self._queries(cohort)[kind == "labels"])
+        settings = {
+            "kind": kind,
+            "sql": str(sql),
+            "sql_sha256": canonical_sql_hash(sql),
+            "id_type": self._config.source.id_type,
+            "window_start": _midnight(start),
+            "window_end": _midnight(end),
+            "parameters": self._parameters(cohort)[kind == "labels"],
+        }
+        if kind == "labels":
+            longest = max(label.horizon_days + label.maturity_days for label in block.labels.values())
+            data_end = self._config.source.data_end + timedelta(days=1)
+            settings["known_until"] = _midnight(min(end + timedelta(days=longest), data_end))
+        return settings
+
+    def check_files(self) -> None:
+        """Queries, steps and folders are there and every parameter is used; raises ConfigError naming what is not."""
+        for i, name in enumerate(self.steps()):
+            if ":" in name and not provenance.own_module(name.split(":")[0]).is_file():
+                raise ConfigError(f"clean.steps.{i}: there is no file {provenance.own_module(name.split(':')[0])}")
+            if ":" not in name and name not in STEP_NAMES:
+                raise ConfigError(f"clean.steps.{i}: {no_such(name, STEP_NAMES)}")
+        folders = {f"models.{name}.start.folder": model.start.folder for name, model in self._config.models.items()}
+        folders |= {f"tokenizers.{name}.folder": block.folder for name, block in self._config.tokenizers.items()}
+        for key, folder in folders.items():
+            if folder and not Path(folder).is_dir():
+                raise ConfigError(f"{key}: there is no folder {folder}")
+        for name in self._config.cohorts:
+            try:
+                self._parameters(name)
+            except FileNotFoundError as error:
+                raise ConfigError(f"cohorts.{name}.sql: there is no file {error.filename}") from None
+            except SqlError as error:
+                raise ConfigError(f"cohorts.{name}: {error}") from None
+
+    def _queries(self, cohort: str) -> list[str]:
+        return [f"{self._config.cohorts[cohort].sql}{ending}" for ending in (".sql", ".labels.sql")]
+
+    def _parameters(self, cohort: str) -> list[dict[str, Any]]:
+        """What is bound in the text query and in the labels query: each gets only the parameters that it uses."""
+        block = self._config.cohorts[cohort]
+        values: dict[str, Any] = dict(block.parameters)
+        for name, label in block.labels.items():
+            values[f"{name}_horizon_days"] = label.horizon_days
+            values[f"{name}_maturity_days"] = label.maturity_days
+        queries = [Path(file).read_text(encoding="utf-8") for file in self._queries(cohort)]
+        share(queries, block.parameters)  # a parameter that neither uses is a mistake
+        used = [set(parameters_of(query)) for query in queries]
+        return [{name: values[name] for name in values if name in names} for names in used]
+
+    def clean(self, cohort: str, window: str) -> dict[str, Any]:
+        block = self._config.cohorts[cohort]
+        return self._config.clean.model_dump() | {"notes": block.notes, "addenda": block.addenda}
+
+    def inventory(self, cohort: str) -> dict[str, Any]:
+        return {}
+
+    def split(self, cohort: str, window: str) -> dict[str, Any]:
+        return self._config.split.model_dump(mode="json")
+
+    def eligibility(self, task: str) -> dict[str, Any]:
+        block = self._config.tasks[task]
+        clock = self._config.cohorts[block.cohort].labels[block.label]
+        return {
+            "label": block.label,
+            "kind": block.kind,
+            "edges": block.edges,
+            "values": block.values,
+            "horizon_days": clock.horizon_days,
+            "temporal_from": self._config.split.model_dump(mode="json")["temporal_from"],
+            "drop_duplicates": self._config.clean.drop_duplicates,
+            "windows": list(self._plan.windows),
+        }
+
+    def tokenizer(self, tokenizer: str) -> dict[str, Any]:
+        block = self._config.tokenizers[tokenizer]
+        if block.wordpiece:
+            return {"kind": "wordpiece"} | block.wordpiece.model_dump()
+        return {"kind": "pretrained"} | block.model_dump(exclude_none=True)
+
+    def pretokenize(self, tokenizer: str, max_tokens: str, cohort: str, window: str) -> dict[str, Any]:
+        return {"max_tokens": int(max_tokens)}
+
+    def dataset(self, task: str, encoding: str) -> dict[str, Any]:
+        return {"encoding": encoding if encoding in ("text", "features") else "tokens", "parts": self._plan.parts}
+
+    def flow(self, task: str) -> dict[str, Any]:
+        return {"task": task, "classes": self._task(task)["classes"], "min_cell": self._config.min_cell}
+
+    def leakage(self, task: str) -> dict[str, Any]:
+        clock = self._config.cohorts[self._config.tasks[task].cohort].labels[self._config.tasks[task].label]
+        temporal_from = self._config.split.model_dump(mode="json")["temporal_from"]
+        return {"task": task, "horizon_days": clock.horizon_days, "temporal_from": temporal_from}
+
+    def _task(self, task: str) -> dict[str, Any]:
+        block: Task = self._config.tasks[task]
+        return {
+            "name": task,
+            "title": block.title,
+            "kind": block.kind,
+            "classes": block.classes,
+            "class_names": block.names(),
+            "ordered": block.kind == "bins",
+        }
+
+    def finetune(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
+        block = self._config.models[model]
+        start = block.start.model_dump(exclude_none=True)
+        if block.start.folder:
+            start = {"folder": True}
+        return {
+            "task": {k: self._task(task)[k] for k in ("kind", "classes", "class_names")},
+            "size": size if size == "all" else int(size),
+            "seed": int(seed),
+            "max_tokens": block.max_tokens,
+            "model": {"start": start},
+            "training": block.training.model_dump(),
+        }
+
+    def baseline(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
+        block = self._config.baselines[model]
+        settings = block.model_dump(exclude={"permutations"} | (set() if block.kind == "tfidf" else {"tfidf"}))
+        settings["task"] = {k: self._task(task)[k] for k in ("kind", "classes", "class_names")}
+        return settings | {"size": size if size == "all" else int(size), "seed": int(seed)}
+
+    def predict(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
+        kind = next(fit.kind for fit in self._plan.fits if fit.path == f"{model}/{size}-{seed}")
+        settings = {"kind": kind, "size": size if size == "all" else int(size), "seed": int(seed)}
+        settings |= {"classes": self._config.tasks[task].classes}
+        if model in self._config.models:
+            training = self._config.models[model].training
+            settings |= {"batch_size": training.max_device_batch, "cpu_threads": training.cpu_threads}
+        return settings
+
+    def evaluate(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
+        block = self._config.evaluate.model_dump(exclude={"headline", "reference"})
+        facts = {k: v for k, v in self._task(task).items() if k not in ("name", "title")}
+        return block | {"task": facts, "parts": self._plan.opened, "min_cell": self._config.min_cell}
+
+    def _described_fits(self) -> list[dict[str, Any]]:
+        return [
+            {"model": f.model, "kind": f.kind, "size": f.size, "seed": f.seed, "control": self._is_control(f)}
+            for f in self._plan.fits
+        ]
+
+    def _is_control(self, fit: "Fit") -> bool:
+        return fit.model in self._config.baselines and self._config.baselines[fit.model].shuffle_labels
+
+    def compare(self, task: str) -> dict[str, Any]:
+        block = self._config.evaluate
+        return {
+            "task": self._task(task),
+            "fits": self._described_fits(),
+            "headline": self._plan.headline,
+            "reference": block.reference if self._config.baselines else None,
+            "replicates": block.replicates,
+            "seed": block.seed,
+        }
+
+    def figures(self, task: str) -> dict[str, Any]:
+        fits = self._described_fits()
+        return {
+            "task": self._task(task),
+            "fits": fits,
+            "history_fits": [f for f in fits if f["kind"] == "transformer"],
+            "headline": self._plan.headline,
+            "min_cell": self._config.min_cell,
+        }
+
+    def resolve(self) -> dict[str, Any]:
+        hidden: Any = {"private_root": True, "source": {"sqlite"}}  # host paths are not for the report
+        return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "name": self._config.name,
+            "tasks": [self._task(task) for task in self._config.tasks],
+            "headline": self._plan.headline,
+            "evaluation": self._config.evaluation,
+            "reference": self._config.evaluate.reference if self._config.baselines else None,
+            "min_cell": self._config.min_cell,
+        }
+
+    def steps(self) -> list[str]:
+        return [step if isinstance(step, str) else next(iter(step)) for step in self._config.clean.steps]
+
+
+def _midnight(day: date) -> str:
+    return datetime.combine(day, time()).strftime("%Y-%m-%d %H:%M:%S")
