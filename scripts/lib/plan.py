@@ -81,9 +81,6 @@ class Plan:
                 fits += [Fit(name, baseline.kind, size, draw) for draw in (draws if drawn else draws[:1])]
         return sorted(fits, key=lambda f: (f.kind != "transformer", f.model, f.size, f.seed))
 
-    def fit(self, wildcards: Any) -> Fit:
-        return next(f for f in self.fits if f.path == f"{wildcards.model}/{wildcards.size}-{wildcards.seed}")
-
     def encoding(self, model: str) -> str:
         """The dataset that a model or baseline reads: `<tokenizer>.<max_tokens>`, text or features."""
         if model in self.config.models:

@@ -4,7 +4,6 @@ import doctest
 import json
 from datetime import date
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -149,6 +148,5 @@ def test_files_and_parameters_are_checked_before_anything_runs(changes: dict, sa
 def test_every_stage_has_settings_and_code() -> None:
     which = planned()
     wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
-    assert which.fit(SimpleNamespace(**wildcards)).kind == "transformer"
     for stage in ("finetune", "predict", "evaluate"):
         assert json.loads(which.settings(stage)(wildcards)) and len(which.code(stage)) == 64
