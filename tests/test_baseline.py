@@ -1,6 +1,3 @@
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 import baseline
+import command
 from lib import baselines, shards, stage
 
 SCRIPT = Path(baseline.__file__)
@@ -41,15 +39,11 @@ def job(folder: Path, settings: dict, name: str) -> stage.Job:
 @pytest.mark.parametrize("kind", ["tfidf", "structured"])
 def test_a_run_on_the_command_line_gives_the_same_bytes(tmp_path, kind):
     settings = SETTINGS | {"kind": kind}
-    direct, command = job(tmp_path, settings, "direct"), job(tmp_path, settings, "command")
+    direct, other = job(tmp_path, settings, "direct"), job(tmp_path, settings, "command")
     baseline.main(direct)
-    arguments = [word for key, path in command.files.items() for word in (f"--{key}", str(path))]
-    run = subprocess.run(
-        [sys.executable, str(SCRIPT), "--settings", json.dumps(settings), *arguments], capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stderr
+    command.run(SCRIPT, other)
     for name in ("model", "weights", "manifest"):
-        assert direct.path(name).read_bytes() == command.path(name).read_bytes()
+        assert direct.path(name).read_bytes() == other.path(name).read_bytes()
     tuning = shards.read_arrow(tmp_path / "tuning.arrow")
     p, label = baselines.predict(tmp_path / "command", tuning)[:, 1], tuning["label"].to_numpy()
     assert p[label == 1].min() > p[label == 0].max()

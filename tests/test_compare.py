@@ -1,15 +1,13 @@
 """compare: the table recomputed from the files by other means, pairing, seeds, and what is refused."""
 
 import csv
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+import command
 import compare
 import evaluate
 import prediction_files as files
@@ -168,13 +166,7 @@ def test_rows_may_come_in_any_order_and_bytes_are_the_same(binary, tmp_path):
     for name in ("table", "csv"):
         assert again.path(name).read_bytes() == job.path(name).read_bytes()
     out = {name: tmp_path / f"cli.{name}" for name in ("table", "csv")}
-    command = [sys.executable, str(Path(compare.__file__)), "--settings", json.dumps(again.settings)]
-    for name in ("predictions", "metrics"):
-        command += [f"--{name}", *map(str, again.paths(name))]
-    done = subprocess.run(
-        [*command, "--table", str(out["table"]), "--csv", str(out["csv"])], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    command.run(Path(compare.__file__), stage.Job(again.settings, again.files | out))
     assert out["table"].read_bytes() == job.path("table").read_bytes()
 
 

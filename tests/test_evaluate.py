@@ -1,8 +1,6 @@
 """evaluate: its JSON recomputed from the files by other means, the frozen threshold, small cells, empty parts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
+import command
 import evaluate
 import prediction_files as files
 from lib import bootstrap, shards, stage
@@ -304,13 +303,9 @@ def test_bytes_do_not_depend_on_row_order_workers_batches_or_who_runs_it(binary,
         patched.setattr(bootstrap, "BATCH_VALUES", 1)  # one replicate a call
         run(tmp_path / "single", tables, files.BINARY)
     assert (tmp_path / "single" / "metrics.json").read_bytes() == written
-    predictions = [str(tmp_path / f"{part}.parquet") for part in PARTS]
+    predictions = [tmp_path / f"{part}.parquet" for part in PARTS]
     out = tmp_path / "again.json"
-    command = [sys.executable, str(SCRIPT), "--settings", json.dumps(settings(files.BINARY)), "--code", "c"]
-    done = subprocess.run(
-        [*command, "--predictions", *predictions, "--metrics", str(out)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    command.run(SCRIPT, stage.Job(settings(files.BINARY), {"predictions": predictions, "metrics": out}, code="c"))
     assert out.read_bytes() == written
     record = json.loads(Path(f"{out}.record.jsonl").read_text())
     assert record["outputs"] == {"again.json": shards.sha256(out)}

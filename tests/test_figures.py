@@ -1,7 +1,4 @@
-import json
 import re
-import subprocess
-import sys
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -9,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import command
 import figures
 import synthetic_results as made
 from lib import shards, stage, wording
@@ -77,15 +75,7 @@ def test_the_command_line_gives_the_same_bytes(tmp_path, inputs):
     first = job(tmp_path / "a", "readmission", inputs["readmission"])
     figures.main(first)
     second = job(tmp_path / "b", "readmission", inputs["readmission"])
-    arguments = []
-    for key, value in second.files.items():
-        arguments += [f"--{key}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-    run = subprocess.run(
-        [sys.executable, str(SCRIPT), "--settings", json.dumps(second.settings), *arguments],
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    command.run(SCRIPT, second)
     for output in OUTPUTS:
         assert first.path(output).read_bytes() == second.path(output).read_bytes()
 

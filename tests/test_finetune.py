@@ -1,19 +1,17 @@
 """Finetuning: what it publishes, that it is the same each time, and that being killed changes nothing."""
 
-import json
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import command
 import tiny
-from lib import shards
+from lib import shards, stage
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "finetune.py"
 
@@ -303,11 +301,7 @@ def test_several_visible_devices_without_a_launcher_are_refused(monkeypatch):
 
 def test_as_a_command(data, reference, tmp_path):
     files = tiny.files(data, tmp_path / "out", work=tmp_path / "work")
-    command = [sys.executable, str(SCRIPT), "--settings", json.dumps(tiny.settings()), "--code", "abc"]
-    for name, value in files.items():
-        command += [f"--{name}", *([] if value == [] else [str(value)])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "tuning AUROC" in done.stderr and "Warning" not in done.stderr and not done.stdout
+    said = command.run(SCRIPT, stage.Job(tiny.settings(), files, code="abc"))
+    assert "tuning AUROC" in said and "Warning" not in said
     expected = tiny.published(reference)
     assert {name: content for name, content in tiny.published(tmp_path / "out").items() if name in expected} == expected

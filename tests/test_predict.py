@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import command
 import predict
 import tiny
 from lib import shards
@@ -174,11 +175,7 @@ def test_a_baseline_is_predicted_by_its_module_without_torch(fitted, tmp_path):
 
 def test_as_a_command(fitted, predicted, tmp_path):
     job = _job(*fitted, tmp_path)
-    command = [sys.executable, str(SCRIPTS / "predict.py"), "--settings", json.dumps(job.settings)]
-    for name, paths in job.files.items():
-        command += [f"--{name}", *(str(path) for path in (paths if isinstance(paths, list) else [paths]))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr and "it/s" not in done.stderr and not done.stdout
+    said = command.run(SCRIPTS / "predict.py", job)
+    assert "Warning" not in said and "it/s" not in said
     for path in predicted.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()

@@ -1,7 +1,4 @@
 import csv
-import json
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
+import command
 import report
 import synthetic_results as made
 from lib import oracle, predictions, shards, stage, wording
@@ -165,15 +163,7 @@ def test_names_from_the_configuration_are_escaped(tmp_path, inputs):
 def test_the_command_line_gives_the_same_bytes(tmp_path, inputs):
     first, second = job(tmp_path / "a", inputs), job(tmp_path / "b", inputs)
     report.main(first)
-    arguments = []
-    for key, value in second.files.items():
-        arguments += [f"--{key}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-    run = subprocess.run(
-        [sys.executable, str(SCRIPT), "--settings", json.dumps(second.settings), *arguments],
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    command.run(SCRIPT, second)
     for name in ("summary", "csv", "page"):
         assert first.path(name).read_bytes() == second.path(name).read_bytes()
 

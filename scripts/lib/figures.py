@@ -98,31 +98,18 @@ def series(
     fits: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]], part: str, reference: str | None
 ) -> list[Series]:
     """Each model at its largest training size with all of its seeds: transformers, the reference, others, controls."""
-    largest: dict[str, str] = {}
-    for fit in fits:
-        known = largest.setdefault(fit["model"], str(fit["size"]))
-        if _rank(str(fit["size"])) > _rank(known):
-            largest[fit["model"]] = str(fit["size"])
-    facts = {fit["model"]: fit for fit in fits}
     out: list[Series] = []
-    for model in sorted(
-        largest, key=lambda m: (bool(facts[m].get("control")), facts[m]["kind"] != "transformer", m != reference)
-    ):
-        size = largest[model]
+    for first in sorted(wording.largest(fits).values(), key=lambda fit: wording.place(fit, reference)):
+        model, size = first["model"], first["size"]
         both = zip(fits, metrics, strict=True)
-        members = [(fit, metric) for fit, metric in both if (fit["model"], str(fit["size"])) == (model, size)]
-        first = members[0][0]
+        members = [(fit, metric) for fit, metric in both if (fit["model"], fit["size"]) == (model, size)]
         control, place = bool(first.get("control")), sum(not other.control for other in out)
         colour = CONTROL if control else COLOURS[place % len(COLOURS)]
         dash = DASHES[3] if control else DASHES[place % 3]
         seeds = [fit["seed"] for fit, _ in members]
         blocks = [metric["parts"][part] for _, metric in members]
-        out.append(Series(model, first["kind"], size, control, colour, dash, seeds, blocks))
+        out.append(Series(model, first["kind"], str(size), control, colour, dash, seeds, blocks))
     return out
-
-
-def _rank(size: str) -> float:
-    return float("inf") if size == "all" else int(size)
 
 
 def leading(shown: Sequence[Series]) -> Series:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, BertConfig, PreTrainedModel, set_seed
 from transformers.utils import logging
 
-from lib import shards
+from lib import shards, tokens
 from lib.stage import StageError
 
 _SPECIAL = {
@@ -47,11 +47,6 @@ def pad_id(tokenizer: Tokenizer) -> int:
     return tokenizer.token_to_id(name or "") or 0
 
 
-def vocabulary_entries(tokenizer: Tokenizer) -> int:
-    """One more than the largest id: the rows that an embedding table needs."""
-    return int(max(tokenizer.get_vocab(with_added_tokens=True).values())) + 1
-
-
 def load(
     start: Mapping[str, Any],
     folder: Path | None,
@@ -79,7 +74,7 @@ def load(
     else:
         source, options = (str(folder), {}) if "folder" in start else (start["hub"], {"revision": start["revision"]})
         model = _pretrained(source, options, head)
-    entries = vocabulary_entries(tokenizer)
+    entries = tokens.vocabulary_entries(tokenizer)
     if entries > model.config.vocab_size:
         raise StageError(
             f"the tokenizer has {entries} entries, the start's vocabulary {model.config.vocab_size}; "
@@ -93,7 +88,7 @@ def load(
 
 def _bert(shape: Mapping[str, Any], tokenizer: Tokenizer, max_tokens: int, head: Mapping[str, Any]) -> BertConfig:
     return BertConfig(
-        vocab_size=vocabulary_entries(tokenizer),
+        vocab_size=tokens.vocabulary_entries(tokenizer),
         hidden_size=shape["hidden_size"],
         num_hidden_layers=shape["layers"],
         num_attention_heads=shape["heads"],

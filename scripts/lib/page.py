@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from lib import wording
-from lib.summary import Result, largest
+from lib.summary import Result
 
 CSS = """
 :root { color-scheme: light; }
@@ -71,7 +71,7 @@ def page(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bo
 
 def _overview(results: Sequence[Result], with_oracle: bool) -> str:
     """Tasks by models, each at its largest training size."""
-    told = [largest(result.rows) for result in results]
+    told = [wording.largest(result.rows) for result in results]
     models = list(dict.fromkeys(model for one in told for model in one))
     rows = []
     for result, one in zip(results, told, strict=True):

@@ -94,12 +94,12 @@ class Plan:
     # --- what a job reads ----------------------------------------------------------------------------------------
 
     def files(self, pattern: str, wildcards: Any, **given: list[str]) -> list[str]:
-        """`pattern` with its names filled in, in the order of the pattern's names, the last one running fastest.
+        """`pattern` with its folders and names filled in, in the order of its names, the last one running fastest.
 
         A name has the values `given`, or the job's wildcard, or all that there is of it for this job: the windows
         (of a tokenizer: those that it trains on), the task's cohort, the model's encoding, the fits, the tasks.
         """
-        pattern = self.expand(pattern)
+        pattern = pattern.replace("<private>", self.private).replace("<results>", self.results)
         own = {name: str(value) for name, value in dict(wildcards).items()}
         names = list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(pattern) if name))
         values = [given.get(name) or ([own[name]] if name in own else self._all(name, own)) for name in names]
@@ -163,10 +163,6 @@ class Plan:
         encodings = [self.encoding(own["model"])] if "model" in own else self.encodings
         return [(task, encoding) for task in tasks for encoding in encodings]
 
-    def expand(self, pattern: str) -> str:
-        """`<private>` and `<results>` of a pattern replaced by this run's folders."""
-        return pattern.replace("<private>", self.private).replace("<results>", self.results)
-
     # --- settings, code, stamps ----------------------------------------------------------------------------------
 
     def settings(self, stage: str) -> Callable[[Any], str]:
@@ -188,7 +184,7 @@ class Plan:
             # A folder each: Snakemake remembers what it saw in a folder, and would miss the next stamp made there.
             file = Path(self.private, "stamps", stage, name, "stamp.json")
             if self.main_process:
-                made = [Path(self.expand(o).format(**dict(wildcards))) for o in outputs]
+                made = [Path(made) for output in outputs for made in self.files(output, wildcards)]
                 provenance.stamp(file, made, self.settings(stage)(wildcards), self.code(stage))
             return str(file)
 

@@ -97,14 +97,11 @@ class Settings:
 
     def eligibility(self, task: str) -> dict[str, Any]:
         block = self._config.tasks[task]
-        clock = self._config.cohorts[block.cohort].labels[block.label]
-        return {
+        return self._clock(task) | {
             "label": block.label,
             "kind": block.kind,
             "edges": block.edges,
             "values": block.values,
-            "horizon_days": clock.horizon_days,
-            "temporal_from": self._config.split.model_dump(mode="json")["temporal_from"],
             "drop_duplicates": self._config.clean.drop_duplicates,
             "windows": list(self._plan.windows),
         }
@@ -125,9 +122,13 @@ class Settings:
         return {"task": task, "classes": self._task(task)["classes"], "min_cell": self._config.min_cell}
 
     def leakage(self, task: str) -> dict[str, Any]:
-        clock = self._config.cohorts[self._config.tasks[task].cohort].labels[self._config.tasks[task].label]
-        temporal_from = self._config.split.model_dump(mode="json")["temporal_from"]
-        return {"task": task, "horizon_days": clock.horizon_days, "temporal_from": temporal_from}
+        return self._clock(task) | {"task": task}
+
+    def _clock(self, task: str) -> dict[str, Any]:
+        """How far the task's label looks ahead, and where the temporal test begins."""
+        block, split = self._config.tasks[task], self._config.split.model_dump(mode="json")
+        horizon = self._config.cohorts[block.cohort].labels[block.label].horizon_days
+        return {"horizon_days": horizon, "temporal_from": split["temporal_from"]}
 
     def _task(self, task: str) -> dict[str, Any]:
         block: Task = self._config.tasks[task]

@@ -29,11 +29,7 @@ class Result:
     @property
     def rows(self) -> list[Mapping[str, Any]]:
         """The table's rows: transformers, the reference, other baselines, controls; otherwise in the table's order."""
-        reference = self.table["reference"]
-        return sorted(
-            self.table["rows"],
-            key=lambda row: (row["control"], row["kind"] != "transformer", row["model"] != reference),
-        )
+        return sorted(self.table["rows"], key=lambda row: wording.place(row, self.table["reference"]))
 
     def named(self, row: Mapping[str, Any]) -> str:
         """The model's name, with its training size where the table has several."""
@@ -44,19 +40,6 @@ class Result:
     def share(self, row: Mapping[str, Any]) -> float | None:
         """The part of the way from chance to the oracle that a row's AUROC has gone."""
         return oracle.share(row["auroc"]["value"], self.ceiling)
-
-
-def largest(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Of each model, in the table's order, the row of its largest training size; "all" is the largest."""
-    out: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        if row["model"] not in out or _rank(row["size"]) > _rank(out[row["model"]]["size"]):
-            out[row["model"]] = row
-    return out
-
-
-def _rank(size: str | int) -> float:
-    return float("inf") if size == "all" else int(size)
 
 
 def text(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bool) -> str:

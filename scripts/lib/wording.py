@@ -1,9 +1,9 @@
-"""How numbers and parts are written for people, in figures, the summary and the page alike.
+"""How numbers, parts and models are shown to people, in figures, the summary and the page alike.
 
 A number is printed from the file that holds it, rounded and never recomputed, so that each can be found there again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 HIDDEN = "hidden"  # a small cell, or one that would give a small cell away: so not "fewer than k"
@@ -70,3 +70,21 @@ def part(name: str) -> str:
 def reason(name: str) -> str:
     """A reason as it is read: the contract's in words, others with their underscores taken out."""
     return REASONS.get(name, name.replace("_", " "))
+
+
+def place(one: Mapping[str, Any], reference: str | None) -> tuple[bool, bool, bool]:
+    """A key to sort models by: transformers, the reference, other baselines, controls. `one`: model, kind, control."""
+    return bool(one.get("control")), one["kind"] != "transformer", one["model"] != reference
+
+
+def largest(fits: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Of each model, in the order given, the first fit or row of its largest training size; "all" is the largest."""
+    out: dict[str, Mapping[str, Any]] = {}
+    for fit in fits:
+        if fit["model"] not in out or _rank(fit["size"]) > _rank(out[fit["model"]]["size"]):
+            out[fit["model"]] = fit
+    return out
+
+
+def _rank(size: str | int) -> float:
+    return float("inf") if size == "all" else int(size)
