@@ -15,6 +15,7 @@ from typing import Any
 
 from lib import canonical_json, provenance
 from lib.config import Config
+from lib.config_errors import ConfigError
 from lib.settings import Settings
 
 DEVELOPMENT_PARTS = ["tuning", "calibration"]
@@ -46,9 +47,16 @@ class Plan:
         self._settings = cache(self._settings_of)
         self._stages = Settings(self)
         self._stages.check_files()
-        if main_process:  # whatever the umask of who starts it: below this folder lies what is about patients
+
+    def make_private(self) -> None:
+        """Make the folder below which lies what is about patients, its owner's alone whatever the umask."""
+        try:
             Path(self.private).mkdir(parents=True, exist_ok=True)
             Path(self.private).chmod(0o700)
+        except OSError as error:
+            raise ConfigError(
+                f"private_root: {self.private} cannot be made its owner's alone ({error.strerror}); give one of yours"
+            ) from None
 
     # --- what there is -------------------------------------------------------------------------------------------
 

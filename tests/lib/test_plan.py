@@ -4,6 +4,7 @@ import doctest
 import json
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -150,3 +151,17 @@ def test_every_stage_has_settings_and_code() -> None:
     wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
     for stage in ("finetune", "predict", "evaluate"):
         assert json.loads(which.settings(stage)(wildcards)) and len(which.code(stage)) == 64
+
+
+def test_a_plan_touches_no_folder_before_it_is_told_to(tmp_path: Path) -> None:
+    """It once did in its constructor: a test made a folder at the root of the machine, and failed for all but root."""
+    which = Plan(validated(Config, small_config(private_root=str(tmp_path / "rooms"))))
+    assert not list(tmp_path.iterdir())
+    which.make_private()
+    assert (tmp_path / "rooms" / "small").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_private_root_that_cannot_be_made_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_text("a file", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"private_root: .*rooms/small cannot be made its owner's alone \(Not a dir"):
+        Plan(validated(Config, small_config(private_root=str(tmp_path / "rooms")))).make_private()

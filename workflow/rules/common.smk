@@ -20,6 +20,8 @@ if "source" not in config:
 os.umask(0o077)  # of the head too: folders, stamps and Snakemake's own records
 try:
     plan = Plan(validated(Config, config), workflow.is_main_process)
+    if workflow.is_main_process:
+        plan.make_private()
 except ConfigError as fault:
     alone = "\n(a file with a `source` stands alone; to overlay the demo's: --configfile config/config.yaml FILE)"
     raise WorkflowError(f"{fault}{'' if 'cohorts' in config else alone}") from None
