@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_it_is_valid_again_and_tells_no_path(tmp_path: Path) -> None:
     raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    raw["source"] |= {"sqlite": "/secret/place/notes.sqlite"}
+    database = tmp_path / "secret" / "notes.sqlite"
+    database.parent.mkdir()
+    database.touch()
+    raw["source"] |= {"sqlite": str(database)}
     del raw["source"]["demo"]
     raw["private_root"] = "/secret/place"
     plan = Plan(validated(Config, raw))

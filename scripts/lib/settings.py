@@ -51,7 +51,7 @@ class Settings:
         return settings
 
     def check_files(self) -> None:
-        """Queries, steps and folders are there and every parameter is used; raises ConfigError naming what is not."""
+        """All files and folders are there and every parameter is used; raises ConfigError naming what is not."""
         for i, name in enumerate(self.steps()):
             if ":" in name and not provenance.own_module(name.split(":")[0]).is_file():
                 raise ConfigError(f"clean.steps.{i}: there is no file {provenance.own_module(name.split(':')[0])}")
@@ -62,6 +62,9 @@ class Settings:
         for key, folder in folders.items():
             if folder and not Path(folder).is_dir():
                 raise ConfigError(f"{key}: there is no folder {folder}")
+        database = self._config.source.sqlite
+        if database and not Path(database).is_file():
+            raise ConfigError(f"source.sqlite: there is no file {database}")
         for name in self._config.cohorts:
             try:
                 self._parameters(name)

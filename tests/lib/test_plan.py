@@ -134,6 +134,7 @@ def test_a_tokenizer_sees_nothing_of_the_temporal_test() -> None:
             "clean.steps.1: there is no 'whitspace'; did you mean",
         ),
         ({"clean": {"steps": ["mine:step"]}}, "clean.steps.0: there is no file mine.py"),
+        ({"source": {"demo": None, "sqlite": "none.sqlite"}}, "source.sqlite: there is no file none.sqlite"),
         (
             {"models": {"tiny": {"start": {"scratch": None, "folder": "none/here"}}}},
             "models.tiny.start.folder: there is no folder none/here",
