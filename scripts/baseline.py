@@ -1,6 +1,7 @@
 """Fit a baseline (TF-IDF or structured features, logistic regression) on a task's training rows.
 
-The strength of the penalty is chosen on the tuning part; nothing else is fitted there. See lib/baselines.py.
+The strength of the penalty is chosen on the tuning part; nothing else is fitted there. See lib/baselines.py. The
+manifest's `data` holds the hashes of the files that were seen.
 """
 
 from lib import baselines, shards, stage
@@ -18,6 +19,7 @@ def main(job: stage.Job) -> None:
     job.say(f"C {facts['C']:g}, tuning AUROC {facts['tuning']['value']:.3f}")
     if facts["C_at_edge_of_grid"]:
         job.say(f"C is at the {facts['C_at_edge_of_grid']} edge of c_grid: a wider grid may do better")
+    fitted.facts["data"] = {part: shards.sha256(job.path(part)) for part in ("train", "tuning")}
     baselines.save(fitted, job.path("model"), job.path("weights"), job.path("manifest"))
 
 

@@ -1,7 +1,8 @@
 """Assemble the dataset of a task: one file a part, with keys, label and what a model reads (tokens, text, features).
 
 A part's manifest covers only the columns that the task uses and only its own rows: data added to another part, or to
-another task, leave it equal, and what was trained on it stays.
+another task, leave it equal, and what was trained on it stays. Classes are counted in the parts of `counted`: in
+development nothing is known of the test parts' outcomes.
 """
 
 from collections import Counter
@@ -68,7 +69,8 @@ def main(job: stage.Job) -> None:
                     writers[part].write(chosen)
                     classes[part].update(chosen["label"].to_pylist())
     for part, manifest in zip(parts, job.paths("manifests"), strict=True):
-        counts = {"classes": {str(k): n for k, n in sorted(classes[part].items())}}
+        by_class = {str(k): n for k, n in sorted(classes[part].items())}
+        counts = {"classes": by_class if part in job.settings["counted"] else None}
         rows_written = sum(classes[part].values())
         shards.write_json(manifest, shards.manifest([datasets[part]], rows_written, schema, counts=counts))
     job.say(", ".join(f"{part} {sum(classes[part].values())}" for part in parts))

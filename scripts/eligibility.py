@@ -12,10 +12,10 @@ def main(job: stage.Job) -> None:
     settings = dict(job.settings)
     windows = settings.pop("windows")
     rules = eligibility.Rules(**settings)
-    label_columns = ["visit_id", "person_id", "index_time", f"label_{rules.label}", f"reason_{rules.label}"]
+    label_columns = ["visit_id", "index_time", f"label_{rules.label}", f"reason_{rules.label}"]
     columns = {
         "labels": label_columns,
-        "split": ["visit_id", "part"],
+        "split": ["visit_id", "person_id", "part"],
         "clean": ["visit_id", "note_id", "text_hash"],
         "dropped": ["visit_id", "reason"],
     }
@@ -28,7 +28,7 @@ def main(job: stage.Job) -> None:
         [
             ("window", pa.string()),
             ("visit_id", identity),
-            ("person_id", identity),
+            ("person_id", shards.parquet_schema(job.paths("split")[0]).field("person_id").type),
             ("note_id", identity),
             ("index_time", pa.timestamp("us")),
             ("step", pa.string()),

@@ -1,7 +1,8 @@
 """Predict the parts of a dataset with a finetuned model or a baseline: one file a part, one row a stay.
 
 A row has the stay's keys, whether its patient has a row in this model's training set, the label, and a probability
-for each class. What kind of model it is stands in its manifest.
+for each class. What kind of model it is stands in its manifest. Before a test part is predicted, that is entered in the
+ledger of openings.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib import offline, shards, stage, subsets
+from lib import offline, openings, shards, stage, subsets
 from lib.stage import StageError
 
 KEYS = ["visit_id", "note_id", "person_id", "index_time"]
@@ -25,6 +26,12 @@ def main(job: stage.Job) -> None:
     if len(job.paths("parts")) != len(job.paths("predictions")):
         raise StageError(f"{len(job.paths('parts'))} parts and {len(job.paths('predictions'))} predictions to write")
     predict = _predictor(folder, settings)
+    fit = dict(zip(("task", "model"), job.path("manifest").parts[-4:-2], strict=True))
+    fit |= {name: settings[name] for name in ("size", "seed")}
+    config = job.neutral.get("config", "by hand")
+    names = [path.stem for path in job.paths("parts")]
+    if openings.enter(job.path("openings"), names, config=config, **fit):
+        job.say("a test part is opened: entered in openings.jsonl")
     train = shards.read_arrow(job.path("train"), ["note_id", "person_id"])
     persons = subsets.chosen(train, settings["size"], settings["seed"]).column("person_id").unique()
     facts = {}
@@ -80,4 +87,4 @@ def _table(part: pa.Table, p: NDArray[np.float64], persons: pa.Array, classes: i
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, inputs=["model*", "parts*", "train"], outputs=["predictions*", "manifest"])
+    stage.run(main, __doc__, inputs=["model*", "parts*", "train", "openings"], outputs=["predictions*", "manifest"])

@@ -9,6 +9,7 @@ PreTrainedTokenizerFast, and a manifest that says what the tokenizer has seen.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +28,11 @@ class Seen:
 
     windows: list[dict[str, Any]] = field(default_factory=list)
     patients: set[Any] = field(default_factory=set)
+    parts: Counter[str] = field(default_factory=Counter)
 
     def facts(self) -> dict[str, Any]:
         rows = sum(window["rows"] for window in self.windows)
-        return {"part": "train", "rows": rows, "patients": len(self.patients), "windows": self.windows}
+        return {"parts": dict(self.parts), "rows": rows, "patients": len(self.patients), "windows": self.windows}
 
 
 def main(job: stage.Job) -> None:
@@ -91,19 +93,22 @@ def _windows(clean: list[Path], split: list[Path]) -> list[tuple[Path, Path]]:
 
 
 def _training_rows(clean: Path, split: Path, seen: Seen) -> Iterator[tuple[Any, str]]:
-    """(person_id, text) of one window's rows in part train, batch by batch; `seen` gets the window's facts."""
+    """(patient, text) of one window's rows in part train, batch by batch; `seen` gets the window's facts."""
     window = f"{clean.parent.name}/{clean.stem}"
-    parts = shards.read_parquet(split, ["visit_id", "part"])
-    training = parts.filter(pc.equal(parts["part"], "train"))["visit_id"].combine_chunks()
+    parts = shards.read_parquet(split, ["visit_id", "person_id", "part"])
+    training = parts.filter(pc.equal(parts["part"], "train"))
+    visits, patients = (training[name].combine_chunks() for name in ("visit_id", "person_id"))
     rows, years = 0, []
-    for batch in shards.iter_parquet(clean, ["visit_id", "person_id", "index_time", "text"]):
+    for batch in shards.iter_parquet(clean, ["visit_id", "index_time", "text"]):
         _check_split(window, batch["visit_id"], parts["visit_id"])
-        kept = batch.filter(pc.is_in(batch["visit_id"], value_set=training))
+        position = pc.index_in(batch["visit_id"], value_set=visits)
+        kept, position = batch.filter(position.is_valid()), position.drop_null()
         if not kept.num_rows:
             continue
         rows += kept.num_rows
         years += pc.min_max(pc.year(kept["index_time"])).as_py().values()
-        persons = kept["person_id"].to_pylist()
+        persons = patients.take(position).to_pylist()
+        seen.parts.update(training["part"].take(position).to_pylist())  # of the rows themselves, not as was meant
         seen.patients.update(persons)
         yield from zip(persons, kept["text"].to_pylist(), strict=True)
     seen.windows.append(

@@ -9,6 +9,7 @@ import dataset
 from lib import shards, stage
 
 PARTS = ["train", "tuning", "test"]
+COUNTED = ["train", "tuning"]
 IDS = [("visit_id", pa.int64()), ("note_id", pa.int64()), ("person_id", pa.int64())]
 ELIGIBLE = pa.schema(
     [
@@ -56,7 +57,7 @@ def run(tmp_path: Path, encoding: str, stays: list[tuple[str, int, str | None]])
         "manifests": [tmp_path / f"{part}.json" for part in PARTS],
         "datasets": [tmp_path / f"{part}.out" for part in PARTS],
     }
-    dataset.main(stage.Job({"encoding": encoding, "parts": PARTS}, files))
+    dataset.main(stage.Job({"encoding": encoding, "parts": PARTS, "counted": COUNTED}, files))
     return {part: shards.read_arrow(tmp_path / f"{part}.out") for part in PARTS}
 
 
@@ -77,6 +78,7 @@ def test_a_part_has_its_rows_with_what_the_model_reads(tmp_path: Path, encoding:
     assert found["tuning"].num_rows == 0 and found["test"]["visit_id"].to_pylist() == [4]
     manifest = shards.read_json(tmp_path / "train.json")
     assert (manifest["rows"], manifest["counts"]) == (3, {"classes": {"0": 1, "1": 2}})
+    assert shards.read_json(tmp_path / "test.json")["counts"] == {"classes": None}, "the part is shut"
 
 
 def test_a_part_is_equal_whatever_is_added_to_the_others(tmp_path: Path) -> None:

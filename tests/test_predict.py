@@ -35,6 +35,7 @@ def _job(data, model, out, **settings):
         "model": [model / name for name in tiny.OUTPUTS],
         "parts": [data / f"{part}.arrow" for part in PARTS],
         "train": data / "train.arrow",
+        "openings": out / "private" / "openings.jsonl",
         "predictions": [out / f"{part}.parquet" for part in PARTS],
         "manifest": out / "manifest.json",
     }
@@ -101,6 +102,25 @@ def test_seen_is_a_patient_with_a_row_in_this_models_training_set(fitted, predic
     table = shards.read_parquet(predicted / "test.parquet").to_pydict()
     expected = [person in trained for person in table["person_id"]]
     assert table["seen"] == expected and 0 < sum(expected) < sum(p in set(persons) for p in table["person_id"])
+
+
+def test_an_opening_of_the_test_is_entered_before_it_is_predicted(fitted, tmp_path):
+    job = _job(*fitted, tmp_path / "t" / "m" / "60-2")
+    job.neutral["config"] = "abc"
+    predict.main(job)
+    entered = list(shards.read_json_lines(job.path("openings")))
+    assert [{k: one[k] for k in ("task", "model", "seed", "parts", "config")} for one in entered] == [
+        {"task": "t", "model": "m", "seed": 2, "parts": ["test"], "config": "abc"}
+    ]
+    job.files["parts"][-1] = tmp_path / "test.arrow"
+    with pytest.raises(FileNotFoundError):
+        predict.main(job)
+    assert len(list(shards.read_json_lines(job.path("openings")))) == 2
+    closed = _job(*fitted, tmp_path / "closed")
+    for name in ("parts", "predictions"):
+        closed.files[name] = closed.files[name][:2]
+    predict.main(closed)
+    assert not closed.path("openings").exists()
 
 
 def test_manifest_and_equal_bytes(fitted, predicted, tmp_path):
@@ -177,5 +197,5 @@ def test_as_a_command(fitted, predicted, tmp_path):
     job = _job(*fitted, tmp_path)
     said = command.run(SCRIPTS / "predict.py", job)
     assert "Warning" not in said and "it/s" not in said
-    for path in predicted.iterdir():
+    for path in predicted.glob("*.*"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()

@@ -4,9 +4,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 import split
-from lib import shards, stage
+from lib import shards, splits, stage
 
 SETTINGS = {
     "salt": "s",
@@ -15,7 +16,7 @@ SETTINGS = {
 }
 
 
-def run(tmp_path: Path, identity: pa.DataType | None = None, **changes) -> list[dict]:
+def run(tmp_path: Path, identity: pa.DataType | None = None, keys: list[str] | None = None, **changes) -> list[dict]:
     identity = identity or pa.int64()
     n, as_id = 400, (str if identity == pa.string() else int)
     times = [datetime(2020 if i % 4 else 2021, 1 + i % 12, 1) for i in range(n)]
@@ -27,9 +28,12 @@ def run(tmp_path: Path, identity: pa.DataType | None = None, **changes) -> list[
             "index_time": pa.array([None if i % 10 == 0 else t for i, t in enumerate(times)], pa.timestamp("us")),
         }
     )
+    if keys:
+        table = table.append_column("split_key", pa.array(keys, pa.string()))
     shards.write_parquet(tmp_path / "labels", table.schema, [table])
     files = {"labels": tmp_path / "labels", "shard": tmp_path / "shard", "manifest": tmp_path / "manifest"}
-    split.main(stage.Job(SETTINGS | changes, files))
+    settings = {name: value for name, value in (SETTINGS | changes).items() if name != "salt" or value}
+    split.main(stage.Job(settings, files))
     assert sum(shards.read_json(files["manifest"])["counts"]["stays"].values()) == n
     return shards.read_parquet(files["shard"]).to_pylist()
 
@@ -50,3 +54,33 @@ def test_without_temporal_from_there_is_no_temporal_test(tmp_path: Path) -> None
 def test_text_ids_fall_where_the_same_numbers_do(tmp_path: Path) -> None:
     numbers = [row["key_part"] for row in run(tmp_path)]
     assert [row["key_part"] for row in run(tmp_path, pa.string())] == numbers
+
+
+def test_a_key_that_the_query_gives_is_the_patient(tmp_path: Path) -> None:
+    """As where the warehouse gives new person_ids with each load, and an enterprise key stays."""
+    numbers = {row["visit_id"]: row["key_part"] for row in run(tmp_path)}
+    rows = run(tmp_path, keys=[str(i % 100) for i in range(400)])
+    assert {row["visit_id"]: row["key_part"] for row in rows} == numbers
+    assert {row["person_id"] for row in rows} == {str(i) for i in range(100)}
+
+
+def test_a_person_with_two_keys_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(stage.StageError, match="labels: 100 persons of the window have several split_key"):
+        run(tmp_path, keys=[str(i) for i in range(400)])
+
+
+def test_a_salt_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run(tmp_path, salt="long enough to be a secret")
+    monkeypatch.setenv("THE_SALT", "long enough to be a secret")
+    secret = {
+        "salt": None,
+        "salt_env": "THE_SALT",
+        "salt_fingerprint": splits.fingerprint("long enough to be a secret"),
+    }
+    assert run(tmp_path, **secret) == plain
+    monkeypatch.setenv("THE_SALT", "another that is long enough")
+    with pytest.raises(stage.StageError, match=r"THE_SALT \(split.salt_env\) is another than when the job was planned"):
+        run(tmp_path, **secret)
+    monkeypatch.delenv("THE_SALT")
+    with pytest.raises(stage.StageError, match="is not set where the job runs"):
+        run(tmp_path, **secret)

@@ -63,7 +63,7 @@ def test_trained_on_training_rows_only(tmp_path: Path, key: pa.DataType) -> None
     assert {"patient", "metformin", "cough", "cafe", "120"} <= set(entries)
     assert not [term for term in entries if "forbid" in term or "future" in term]
     assert manifest["seen"] == {
-        "part": "train",
+        "parts": {"train": 48},
         "rows": 48,
         "patients": 12,
         "windows": [

@@ -108,11 +108,23 @@ class Parts(Block):
 
 
 class Split(Block):
-    """A keyed hash of the patient decides the part of all their stays."""
+    """A keyed hash of the patient (`split_key` of the labels query, else person_id) decides the part of all stays."""
 
-    salt: StrictStr = Field(description="Key of the hash; another salt gives another split.")
+    salt: StrictStr | None = Field(None, description="Key of the hash; another salt gives another split.")
+    salt_env: Annotated[StrictStr, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        None, description="In place of `salt`: the environment's variable that holds it, so that it stands nowhere."
+    )
     parts: Parts = Field(Parts(train=0.7, tuning=0.1, calibration=0.1, test=0.1), description="Shares of patients.")
     temporal_from: date | None = Field(None, description="Stays from this day on are the temporal test.")
+    ledger_tolerance: Share = Field(
+        0.05, description="More patients of the ledger gone, or stays under another patient, than this share: a stop."
+    )
+
+    @check(mode="after")
+    def _one_salt(self) -> Self:
+        if (self.salt is None) == (self.salt_env is None):
+            raise ValueError("give exactly one of salt and salt_env")
+        return self
 
 
 class Task(Block):

@@ -55,7 +55,8 @@ class Rules:
 def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[dict[str, Any]]:
     """Rows of one window, in order of visit_id; windows must come in order of time.
 
-    `tables`: labels, split, clean (visit_id, note_id, text_hash) and dropped (visit_id, reason) of that window.
+    `tables` of that window: labels, split (visit_id, person_id: the patient, part), clean (visit_id, note_id,
+    text_hash) and dropped (visit_id, reason).
     """
     clean = {row["visit_id"]: row for row in tables["clean"].to_pylist()}
     dropped = {row["visit_id"]: row["reason"] for row in tables["dropped"].to_pylist()}
@@ -65,7 +66,8 @@ def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[d
     rules.seen_notes.update(_once("notes", window, rules.seen_notes, [row["note_id"] for row in clean.values()]))
     _same_stays(window, tables["labels"], clean.keys() | dropped.keys())
     unique = _unique_texts(rules, clean) if rules.drop_duplicates else set(clean)
-    for row, part in zip(tables["labels"].to_pylist(), tables["split"]["part"].to_pylist(), strict=True):
+    for row, assigned in zip(tables["labels"].to_pylist(), tables["split"].to_pylist(), strict=True):
+        part = assigned["part"]
         visit_id, reason = row["visit_id"], row[f"reason_{rules.label}"]
         step = None
         if reason in NO_NOTE:
@@ -82,7 +84,7 @@ def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[d
         yield {
             "window": window,
             "visit_id": visit_id,
-            "person_id": row["person_id"],
+            "person_id": assigned["person_id"],
             "note_id": clean.get(visit_id, {}).get("note_id"),
             "index_time": row["index_time"],
             "step": step,

@@ -64,7 +64,8 @@ def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say
     if not complete:
         return interruption.name or "stopped"
     if writes:
-        _finish(settings, Path(files["tokenizer"]), tokenizer, parts, history, folder, steps.steps)
+        data = {name: shards.sha256(Path(files[name])) for name in parts}
+        _finish(settings, Path(files["tokenizer"]), tokenizer, parts, history, folder, steps.steps, data)
     return None
 
 
@@ -124,6 +125,7 @@ def _finish(
     history: History,
     folder: Path,
     planned: int,
+    data: Mapping[str, str],
 ) -> None:
     """Write `final` from the best checkpoint, its manifest last; then remove the checkpoints."""
     best, final = history.best(), folder / "final"
@@ -141,7 +143,7 @@ def _finish(
     shards.write_json(final / "config.json", models.published_config(source / "config.json"))
     shards.write_json(final / "tokenizer_config.json", models.describe_tokenizer(tokenizer, settings["max_tokens"]))
     shards.write_json(final / "history.json", _history(settings, parts, history, last, planned))
-    shards.write_json(final / checkpoints.MANIFEST, _manifest(settings, parts, history, final))
+    shards.write_json(final / checkpoints.MANIFEST, _manifest(settings, parts, history, final) | {"data": data})
     for step in checkpoints.steps(folder):
         checkpoints.remove(checkpoints.path_of(folder, step))
 

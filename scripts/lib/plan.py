@@ -3,6 +3,7 @@
 The workflow's rules ask here and hold no logic of their own.
 """
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,6 +99,11 @@ class Plan:
     @property
     def encodings(self) -> list[str]:
         return list(dict.fromkeys(self.encoding(name) for name in (*self.config.models, *self.config.baselines)))
+
+    @property
+    def config_hash(self) -> str:
+        """16 hexadecimal digits of the configuration as it was understood."""
+        return hashlib.sha256(canonical_json(self._stages.resolve()).encode()).hexdigest()[:16]
 
     # --- what a job reads ----------------------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ class Plan:
         This interpreter, no network, files for their owner alone, temporary files and caches in the private folder;
         and what cannot change a result, which therefore is in no job's settings.
         """
-        neutral = canonical_json({"batch_rows": self.config.source.batch_rows})
+        neutral = canonical_json({"batch_rows": self.config.source.batch_rows, "config": self.config_hash})
         private = Path(self.private).absolute()
         variables = {
             "PATH": f"{Path(sys.executable).parent}:$PATH",

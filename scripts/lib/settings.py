@@ -5,11 +5,13 @@ to the configuration: so a changed line re-runs exactly what depends on it. A ke
 nothing.
 """
 
+import hashlib
+import os
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import provenance
+from lib import canonical_json, provenance, splits
 from lib.config import Task
 from lib.config_errors import ConfigError, no_such
 from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
@@ -65,6 +67,8 @@ class Settings:
         database = self._config.source.sqlite
         if database and not Path(database).is_file():
             raise ConfigError(f"source.sqlite: there is no file {database}")
+        if self._config.split.salt_env:
+            self._secret_salt()
         for name in self._config.cohorts:
             try:
                 self._parameters(name)
@@ -96,7 +100,30 @@ class Settings:
         return {}
 
     def split(self, cohort: str, window: str) -> dict[str, Any]:
-        return self._config.split.model_dump(mode="json")
+        block = self._config.split
+        settings = block.model_dump(mode="json", exclude={"ledger_tolerance", "salt_env"}, exclude_none=True)
+        settings.setdefault("temporal_from", None)
+        if block.salt_env:
+            settings |= {"salt_env": block.salt_env, "salt_fingerprint": splits.fingerprint(self._secret_salt())}
+        return settings
+
+    def _secret_salt(self) -> str:
+        name = self._config.split.salt_env or ""
+        salt = os.environ.get(name, "")
+        if len(salt) < splits.SECRET_LENGTH:
+            state = "not set" if not salt else f"shorter than {splits.SECRET_LENGTH} characters"
+            raise ConfigError(f"split.salt_env: the environment's variable {name} is {state}")
+        return salt
+
+    def ledger(self, cohort: str) -> dict[str, Any]:
+        source, windows = self._config.source, self._plan.windows
+        # Another generated hospital is another hospital: its patients are not those of the ledger.
+        hospital = source.demo.model_dump(exclude={"leak"}) if source.demo else "warehouse"
+        return {
+            "source": hashlib.sha256(canonical_json(hospital).encode()).hexdigest()[:12],
+            "windows": {name: f"{start}/{end}" for name, (start, end) in windows.items()},
+            "tolerance": self._config.split.ledger_tolerance,
+        }
 
     def eligibility(self, task: str) -> dict[str, Any]:
         block = self._config.tasks[task]
@@ -119,7 +146,10 @@ class Settings:
         return {"max_tokens": int(max_tokens)}
 
     def dataset(self, task: str, encoding: str) -> dict[str, Any]:
-        return {"encoding": encoding if encoding in ("text", "features") else "tokens", "parts": self._plan.parts}
+        return {"encoding": encoding if encoding in ("text", "features") else "tokens"} | {
+            "parts": self._plan.parts,
+            "counted": ["train", *self._plan.opened],
+        }
 
     def flow(self, task: str) -> dict[str, Any]:
         return {"task": task, "classes": self._task(task)["classes"], "min_cell": self._config.min_cell}

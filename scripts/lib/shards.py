@@ -9,13 +9,15 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
+
+from lib import canonical_json
 
 ROW_GROUP_ROWS = 1_000  # fixed, so that bytes do not depend on the fetch batch
 
@@ -56,6 +58,22 @@ def write_json(path: Path, value: Any) -> None:
     with atomic(path) as temporary:
         text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def append_json(path: Path, value: Any) -> None:
+    """Add one line to a file of JSON lines, in one write, and flush it to disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(canonical_json(value) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """The lines of such a file; one that a kill cut off is passed over."""
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def read_json(path: Path) -> Any:

@@ -6,9 +6,13 @@ of the key's decimal or UTF-8 text, so it is equal from every source.
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
+
+from lib.stage import StageError
 
 PARTS = ("train", "tuning", "calibration", "test")
 TEMPORAL = "temporal_test"
+SECRET_LENGTH = 16  # characters of a salt from the environment, so that its fingerprint cannot be guessed back
 
 
 def uniform(key: int | str, salt: str) -> float:
@@ -26,3 +30,20 @@ def part_of(key: int | str, salt: str, shares: Mapping[str, float]) -> str:
         if position < reached:
             return part
     return next(part for part in reversed(PARTS) if shares[part] > 0)  # rounding of the last border
+
+
+def fingerprint(salt: str) -> str:
+    """16 hexadecimal digits that tell two salts apart: what settings and records hold of a secret one."""
+    return hashlib.blake2b(salt.encode(), digest_size=8, person=b"fingerprint").hexdigest()
+
+
+def salt_of(settings: Mapping[str, Any], environment: Mapping[str, str]) -> str:
+    """The salt that a job's settings give or name. Raises StageError where the environment has another or none."""
+    if "salt" in settings:
+        return str(settings["salt"])
+    name = settings["salt_env"]
+    salt = environment.get(name, "")
+    if fingerprint(salt) != settings["salt_fingerprint"]:
+        state = "another than when the job was planned" if salt else "not set where the job runs"
+        raise StageError(f"the environment's variable {name} (split.salt_env) is {state}")
+    return salt

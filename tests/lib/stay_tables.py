@@ -46,7 +46,7 @@ def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
         labels.append(
             {"visit_id": visit, "person_id": person, "index_time": index, "label_x": label, "reason_x": reason}
         )
-        split.append({"visit_id": visit, "part": stay.get("part", "train")})
+        split.append({"visit_id": visit, "person_id": person, "part": stay.get("part", "train")})
         if "dropped" in stay:
             dropped.append({"visit_id": visit, "reason": stay["dropped"]})
         elif text is not None:
@@ -60,7 +60,7 @@ def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
             ("label_x", pa.int64()),
             ("reason_x", pa.string()),
         ],
-        "split": [("visit_id", pa.int64()), ("part", pa.string())],
+        "split": [("visit_id", pa.int64()), ("person_id", pa.int64()), ("part", pa.string())],
         "clean": [("visit_id", pa.int64()), ("note_id", pa.int64()), ("text_hash", pa.binary(16))],
         "dropped": [("visit_id", pa.int64()), ("reason", pa.string())],
     }

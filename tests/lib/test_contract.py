@@ -55,6 +55,8 @@ def test_label_columns_follow_their_prefixes_in_a_fixed_order() -> None:
     schema = contract.schema(contract.label_columns(found, pa.int64()))
     assert schema.names[4:] == ["label_a", "reason_a", "label_b", "reason_b", "feature_f", "group_g"]
     assert [str(t) for t in schema.types[4:]] == ["int64", "string", "int64", "string", "double", "string"]
+    keyed = contract.label_columns([*found, "split_key"], pa.int64())
+    assert contract.schema(keyed).field("split_key").type == pa.string() and not keyed[4].nullable
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,10 @@ def test_a_tokenizer_sees_nothing_of_the_temporal_test() -> None:
     ]
 
 
+def test_the_configurations_hash_is_of_what_it_says() -> None:
+    assert planned().config_hash == planned(private_root="/elsewhere").config_hash != planned(seeds=[3]).config_hash
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -145,6 +149,24 @@ def test_files_and_parameters_are_checked_before_anything_runs(changes: dict, sa
     with pytest.raises(ConfigError) as caught:
         planned(**changes)
     assert said in str(caught.value)
+
+
+def test_a_secret_salt_stands_in_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"split": {"salt": None, "salt_env": "NOTECAST_SALT"}}
+    for value, said in ((None, "NOTECAST_SALT is not set"), ("short", "is shorter than 16 characters")):
+        monkeypatch.delenv("NOTECAST_SALT", raising=False) if value is None else monkeypatch.setenv(
+            "NOTECAST_SALT", value
+        )
+        with pytest.raises(ConfigError, match=f"split.salt_env: .*{said}"):
+            planned(**changes)
+    given = []
+    for secret in ("the salt is a secret", "the salt is another one"):
+        monkeypatch.setenv("NOTECAST_SALT", secret)
+        which = planned(**changes)
+        given.append(which.settings("split")({"cohort": "discharge", "window": "2019"}))
+        for told in (given[-1], which.settings("resolve")({}), which.environment()):
+            assert secret not in told
+    assert given[0] != given[1], "another salt is another split"
 
 
 def test_every_stage_has_settings_and_code() -> None:

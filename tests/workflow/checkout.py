@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = ROOT / "tests" / "workflow" / "small.yaml"
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--nocolor"]
 PARTS = ("workflow", "scripts", "config", "envs", "requirements.lock")
-UNDECLARED = re.compile(r"/(store|stamps|tmp|cache|logs)/|\.record\.jsonl$|\.running$|report\.html$")
+UNDECLARED = re.compile(
+    r"/(store|stamps|tmp|cache|logs)/|/ledger/.*(parquet|jsonl)$|openings\.jsonl$|\.record\.jsonl$|\.running$|report\.html$"
+)
 
 
 class Checkout:

@@ -91,7 +91,7 @@ def test_a_rewritten_stage_that_changes_no_data_is_cut_off(
     before = run.bytes()
     rewrite(run, module, *change)
     ran = run.ran()
-    assert set(ran) <= {stage, "inventory", "eligibility", "dataset", "flow", "leakage"}
+    assert set(ran) <= {stage, "ledger", "inventory", "eligibility", "dataset", "flow", "leakage"}
     assert (ran[stage], ran["inventory"]) == (8, 2)
     assert run.bytes() == before
 
@@ -105,6 +105,16 @@ def test_without_metadata_the_store_spares_the_training(finished: Copy) -> None:
     log = run.folder / "results/small/logs/finetune/readmission-tiny-all-0.log"
     assert "nothing to train" in log.read_text()
     assert run.bytes() == before
+
+
+def test_another_salt_is_stopped_by_the_ledger(finished: Copy) -> None:
+    run = finished()
+    before = run.bytes()
+    run.configure(merged(run.config, {"split": {"salt": "another"}}))
+    ended = run.snakemake(check=False)
+    assert ended.returncode != 0
+    assert "would move to another part of the split" in ended.stdout + ended.stderr
+    assert not [path for path, digest in run.bytes().items() if "/split/" not in path and before.get(path) != digest]
 
 
 def test_a_month_more_trains_nothing_and_tokenizes_no_old_window(finished: Copy) -> None:

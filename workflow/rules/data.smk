@@ -106,12 +106,38 @@ rule split:
         "--shard {output.shard:q} --manifest {output.manifest:q}"
 
 
+# What it remembers outlives the run, so it is no output: Snakemake deletes those before it makes them.
+rule ledger:
+    input:
+        stamp=plan.stamp("ledger", "<private>/ledger/{cohort}.json"),
+        manifests=lambda w: plan.files("<private>/split/{cohort}/{window}.json", w),
+        split=ancient(
+            lambda w: plan.files("<private>/split/{cohort}/{window}.parquet", w)
+        ),
+    output:
+        manifest="<private>/ledger/{cohort}.json",
+    log:
+        "<logs>/ledger/{cohort}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("ledger"),
+        code=plan.code("ledger"),
+        work=f"{plan.private}/ledger",
+    message:
+        "Comparing the split of {wildcards.cohort} with its ledger"
+    shell:
+        "logged {log} python scripts/ledger.py --settings {params.settings:q} --code {params.code} "
+        "--split {input.split:q} --work {params.work:q} --manifest {output.manifest:q}"
+
+
 # A checkpoint, so that a change of cleaning or splitting that changes nothing ends here.
 checkpoint inventory:
     input:
         stamp=plan.stamp("inventory", "<private>/inventory/{cohort}.json"),
         clean=lambda w: plan.files("<private>/clean/{cohort}/{window}.json", w),
         split=lambda w: plan.files("<private>/split/{cohort}/{window}.json", w),
+        ledger="<private>/ledger/{cohort}.json",
     output:
         inventory="<private>/inventory/{cohort}.json",
     log:

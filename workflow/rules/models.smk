@@ -117,9 +117,10 @@ rule predict:
     params:
         settings=plan.settings("predict"),
         code=plan.code("predict"),
+        openings=f"{plan.private}/openings.jsonl",
     message:
         "Predicting {wildcards.task} with {wildcards.model}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
         "logged {log} python scripts/predict.py --settings {params.settings:q} --code {params.code} "
         "--model {input.model:q} --parts {input.parts:q} --train {input.train:q} "
-        "--predictions {output.predictions:q} --manifest {output.manifest:q}"
+        "--openings {params.openings:q} --predictions {output.predictions:q} --manifest {output.manifest:q}"
