@@ -114,7 +114,8 @@ def test_another_salt_is_stopped_by_the_ledger(finished: Copy) -> None:
     ended = run.snakemake(check=False)
     assert ended.returncode != 0
     assert "would move to another part of the split" in ended.stdout + ended.stderr
-    assert not [path for path, digest in run.bytes().items() if "/split/" not in path and before.get(path) != digest]
+    changed = [path for path, digest in run.bytes().items() if before.get(path) != digest]
+    assert not [path for path in changed if "/split/" not in path and path != "small/config.yaml"]
 
 
 def test_a_month_more_trains_nothing_and_tokenizes_no_old_window(finished: Copy) -> None:

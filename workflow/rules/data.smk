@@ -123,7 +123,7 @@ rule ledger:
     params:
         settings=plan.settings("ledger"),
         code=plan.code("ledger"),
-        work=f"{plan.private}/ledger",
+        work=lambda w, output: str(Path(output.manifest).parent),
     message:
         "Comparing the split of {wildcards.cohort} with its ledger"
     shell:
