@@ -18,7 +18,7 @@ from lib.splits import PARTS, TEMPORAL
 Check = dict[str, Any]
 
 
-def _check(name: str, value: int | None, limit: int | None, detail: str) -> Check:
+def check(name: str, value: int | None, limit: int | None, detail: str) -> Check:
     verdict = "not verifiable" if value is None else "reported" if limit is None or value <= limit else "fail"
     if limit is not None and value is not None and value <= limit:
         verdict = "pass"
@@ -50,13 +50,13 @@ def _between_parts(rows: pa.Table) -> Iterator[Check]:
             held[part].add(key)
         for one, other in combinations(PARTS, 2):
             shared = len(held[one] & held[other])
-            yield _check(f"{what} in {one} and {other}", shared, 0, "the parts must not share any")
+            yield check(f"{what} in {one} and {other}", shared, 0, "the parts must not share any")
         if column != "person_id":
             earlier = set().union(*(held[part] for part in PARTS))
-            yield _check(f"{what} in temporal test and before", len(earlier & held[TEMPORAL]), 0, "none may be shared")
+            yield check(f"{what} in temporal test and before", len(earlier & held[TEMPORAL]), 0, "none may be shared")
         else:
             seen, all_of = len(held["train"] & held[TEMPORAL]), len(held[TEMPORAL])
-            yield _check(
+            yield check(
                 "patients of the temporal test seen in training", seen, None, f"of {all_of}; figures are given for both"
             )
 
@@ -68,20 +68,20 @@ def _times(
     notes = sum(manifest["rows"] for manifest in manifests)
     untimed = sum(count["null_note_time"] for count in counts)
     # A later note stops `extract`, so what is left to know is how many notes have a time at all.
-    yield _check(
+    yield check(
         "notes filed after the index time",
         None if notes and untimed == notes else 0,
         0,
         f"{untimed} of {notes} notes have no time" if untimed else f"checked on all {notes} notes",
     )
     if temporal_from is None:
-        yield _check("label windows that reach the temporal test", None, 0, "the split has no temporal_from")
+        yield check("label windows that reach the temporal test", None, 0, "the split has no temporal_from")
         return
     begins = datetime.fromisoformat(temporal_from)
     earlier = rows.filter(pc.not_equal(rows["part"], TEMPORAL))
     reaching = sum(t + timedelta(days=horizon_days) >= begins for t in earlier["index_time"].to_pylist())
-    yield _check(
+    yield check(
         "label windows that reach the temporal test", reaching, 0, f"{horizon_days} days before {temporal_from}"
     )
     late = rows.filter(pc.equal(rows["part"], TEMPORAL))["index_time"].to_pylist()
-    yield _check("temporal test rows before its first day", sum(t < begins for t in late), 0, "by index time")
+    yield check("temporal test rows before its first day", sum(t < begins for t in late), 0, "by index time")

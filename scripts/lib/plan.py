@@ -125,8 +125,12 @@ class Plan:
                 return list(self.config.tasks)
             case "fit":
                 return [fit.path for fit in self.fits]
-            case "encoding":
+            case "encoding" if "model" in own:
                 return [self.encoding(own["model"])]
+            case "encoding":
+                return self.encodings
+            case "tokenizer":
+                return list(dict.fromkeys(model.tokenizer for model in self.config.models.values()))
             case "cohort" if "task" in own:
                 return [self.config.tasks[own["task"]].cohort]
             case "cohort":
@@ -149,6 +153,12 @@ class Plan:
         """The files of the fit that a job predicts with."""
         stage, names = ("finetune", transformer) if wildcards.model in self.config.models else ("baseline", baseline)
         return self.files(f"<private>/{stage}/{{task}}/{{model}}/{{size}}-{{seed}}/{{file}}", wildcards, file=names)
+
+    def fitted(self, wildcards: Any) -> list[str]:
+        """The manifests of all fits of a task, in the order of `fits`."""
+        stages = ["finetune" if fit.kind == "transformer" else "baseline" for fit in self.fits]
+        paths = [f"{stage}/{{task}}/{fit.path}" for stage, fit in zip(stages, self.fits, strict=True)]
+        return [file for path in paths for file in self.files(f"<private>/{path}/manifest.json", wildcards)]
 
     def local_files(self, block: str, name: str) -> list[str]:
         """The files of the local folder that model `name` starts from (block models) or tokenizer `name` is."""

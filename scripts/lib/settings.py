@@ -217,6 +217,19 @@ class Settings:
     def _is_control(self, fit: "Fit") -> bool:
         return fit.model in self._config.baselines and self._config.baselines[fit.model].shuffle_labels
 
+    def certificate(self, task: str) -> dict[str, Any]:
+        models = self._config.models
+        fits = [
+            {
+                "name": fit.path,
+                "encoding": self._plan.encoding(fit.model),
+                "scratch": fit.model not in models or models[fit.model].start.scratch is not None,
+            }
+            for fit in self._plan.fits
+        ]
+        named = {key: self._task(task)[key] for key in ("name", "title")}
+        return {"task": named, "evaluation": self._config.evaluation, "fits": fits}
+
     def compare(self, task: str) -> dict[str, Any]:
         block = self._config.evaluate
         return {

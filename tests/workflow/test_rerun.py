@@ -1,6 +1,8 @@
 """Exactly what changed runs again: on a finished run, real dry runs and real runs."""
 
+import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from checkout import Checkout, merged
 
 pytestmark = pytest.mark.slow
 Copy = Callable[..., Checkout]
-RESULTS = {"compare": 1, "figures": 1, "report": 1}
+RESULTS = {"compare": 1, "certificate": 1, "figures": 1, "report": 1}
 
 
 def test_a_finished_run_has_nothing_to_do(finished: Copy) -> None:
@@ -159,8 +161,20 @@ def test_development_opens_no_test_part(finished: Copy) -> None:
     run.snakemake()
     parts = {path.stem for path in (run.folder / "results/private/closed/predict").rglob("*.parquet")}
     assert parts == {"tuning", "calibration"}
-    for path in (run.folder / "results/closed/evaluate").rglob("*.json"):
-        assert '"test"' not in path.read_text() and "temporal_test" not in path.read_text()
+    assert not (run.folder / "results/private/closed/openings.jsonl").exists()
+    assert "never opened" in (run.folder / "results/closed/certificate/readmission.html").read_text()
+    for folder in ("evaluate", "compare", "figures"):
+        paths = [path for path in (run.folder / "results/closed" / folder).rglob("*.*")]
+        paths = [path for path in paths if path.suffix != ".jsonl" and path.name != "flow.svg"]
+        assert paths and not [path.name for path in paths if re.search(r"\btest|temporal", path.read_text())]
+    for path in (run.folder / "results/private/closed/dataset").rglob("*.json"):
+        counted = json.loads(path.read_text())["counts"]["classes"]
+        assert (counted is None) == ("test" in path.stem), "no outcome of a test part is counted"
+    run.configure(run.config | {"evaluation": "final"})
+    ran = run.ran()
+    assert ran["finetune"] == ran["baseline"] == 0, "opening the test trains nothing"
+    told = (run.folder / "results/closed/certificate/readmission.html").read_text()
+    assert "opened under 1 configuration" in told
 
 
 def test_a_model_and_a_tokenizer_from_local_folders(finished: Copy, tmp_path: Path) -> None:

@@ -115,6 +115,47 @@ rule compare:
         "--table {output.table:q} --csv {output.csv:q}"
 
 
+rule certificate:
+    input:
+        stamp=plan.stamp(
+            "certificate",
+            "<results>/certificate/{task}.json",
+            "<results>/certificate/{task}.html",
+        ),
+        leakage=behind("dataset", "<results>/leakage/{task}.json"),
+        models=behind("dataset", plan.fitted),
+        parts=behind(
+            "dataset",
+            "<private>/dataset/{task}/{encoding}/{part}.json",
+            part=["train", "tuning"],
+        ),
+        tokenizers=behind("dataset", "<private>/tokenizers/{tokenizer}/manifest.json"),
+        metrics=behind("dataset", "<results>/evaluate/{task}/{fit}.json"),
+    output:
+        certificate="<results>/certificate/{task}.json",
+        page=report(
+            "<results>/certificate/{task}.html",
+            caption="../report/certificate.rst",
+            category="Leakage certificates",
+            labels={"task": "{task}"},
+        ),
+    log:
+        "<logs>/certificate/{task}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("certificate"),
+        code=plan.code("certificate"),
+        openings=f"{plan.private}/openings.jsonl",
+    message:
+        "Completing the leakage certificate of {wildcards.task}"
+    shell:
+        "logged {log} python scripts/certificate.py --settings {params.settings:q} --code {params.code} "
+        "--leakage {input.leakage:q} --models {input.models:q} --parts {input.parts:q} "
+        "--tokenizers {input.tokenizers:q} --metrics {input.metrics:q} --openings {params.openings:q} "
+        "--certificate {output.certificate:q} --page {output.page:q}"
+
+
 rule figures:
     input:
         stamp=plan.stamp("figures", "<results>/figures/{task}/roc.svg"),
