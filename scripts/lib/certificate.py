@@ -72,7 +72,7 @@ def page(settings: Mapping[str, Any], whole: Mapping[str, Any], opened: Sequence
     ]
     head = ["First", "Last", "Configuration", "Models", "Predictions"]
     now = "shut: this run is in development" if settings["evaluation"] == "development" else "open"
-    known = f"opened under {len(rows)} configurations so far" if rows else "never opened"
+    known = f"opened under {len(rows)} configuration{'s' * (len(rows) > 1)} so far" if rows else "never opened"
     return html.document(
         title,
         [

@@ -164,8 +164,8 @@ def test_development_opens_no_test_part(finished: Copy) -> None:
     assert not (run.folder / "results/private/closed/openings.jsonl").exists()
     assert "never opened" in (run.folder / "results/closed/certificate/readmission.html").read_text()
     for folder in ("evaluate", "compare", "figures"):
-        paths = [path for path in (run.folder / "results/closed" / folder).rglob("*.*")]
-        paths = [path for path in paths if path.suffix != ".jsonl" and path.name != "flow.svg"]
+        found = (run.folder / "results/closed" / folder).rglob("*.*")
+        paths = [path for path in found if path.suffix != ".jsonl" and path.name != "flow.svg"]
         assert paths and not [path.name for path in paths if re.search(r"\btest|temporal", path.read_text())]
     for path in (run.folder / "results/private/closed/dataset").rglob("*.json"):
         counted = json.loads(path.read_text())["counts"]["classes"]
