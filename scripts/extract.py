@@ -7,6 +7,7 @@ workflow/sql/README.md is the contract. Every fault is counted to the end; then 
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -20,20 +21,32 @@ SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative t
 
 
 def main(job: stage.Job) -> None:
-    settings = job.settings
-    path = SHIPPED / settings["sql"]
-    sql = _read(path, settings["sql_sha256"])
-    with warehouse.connect(job.path("database")) as connection:
-        found, batches = warehouse.stream(
-            connection, sql, _parameters(settings, sql), job.neutral.get("batch_rows", 1000), path.name
-        )
-        extraction = Extraction(path.name, found, settings)
-        rows = shards.write_parquet(job.path("shard"), extraction.schema, extraction.tables(batches))
-    job.say(f"{path.name}: {rows} rows")
+    with asked(job.path("database"), job.settings, job.neutral) as (extraction, tables):
+        rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
+    job.say(f"{Path(job.settings['sql']).name}: {rows} rows")
     counts = extraction.counts()
     shards.write_json(
         job.path("manifest"), shards.manifest([job.path("shard")], rows, extraction.schema, counts=counts)
     )
+
+
+@contextmanager
+def asked(
+    database: Path, settings: dict[str, Any], neutral: dict[str, Any]
+) -> Iterator[tuple["Extraction", Iterator[pa.RecordBatch]]]:
+    """The query of `settings` on its way out of `database`: what it will hold and count, and its rows, checked."""
+    name, sql, parameters = query(settings)
+    with warehouse.connect(database) as connection:
+        found, batches = warehouse.stream(connection, sql, parameters, neutral.get("batch_rows", 1000), name)
+        extraction = Extraction(name, found, settings)
+        yield extraction, extraction.tables(batches)
+
+
+def query(settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """(file name, SQL, parameters) of the query of `settings`."""
+    path = SHIPPED / settings["sql"]
+    sql = _read(path, settings["sql_sha256"])
+    return path.name, sql, _parameters(settings, sql)
 
 
 class Extraction:

@@ -83,6 +83,8 @@ def _keys_beside(model: type[BaseModel], path: list[str]) -> list[str]:
     """The valid keys of the block in which the last key of `path` stands."""
     inner: Any = model
     for key in path[:-1]:
+        if key.isdigit():
+            continue  # a place in a list of blocks
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             inner = _below(inner.model_fields[key].annotation)
         else:

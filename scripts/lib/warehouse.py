@@ -61,8 +61,27 @@ def stream(
     try:
         cursor = connection.execute(text, values)
     except (sqlite3.Error, sqlite3.Warning) as error:
-        raise StageError(f"{name}: {_explained(error, sql)}") from None
+        raise StageError(f"{name}: {explained(error, sql)}") from None
     return [column[0] for column in cursor.description], _batches(cursor, batch_rows, name)
+
+
+def tables_read(connection: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> set[str]:
+    """Names of the tables that the SELECT in `sql` draws on, those below views included; nothing is run."""
+    text, values = sqltext.bind(sql, parameters)
+    read: set[str] = set()
+
+    def look(action: int, name: str | None, *_: Any) -> int:
+        if action == sqlite3.SQLITE_READ and name:
+            read.add(name.lower())
+        return sqlite3.SQLITE_OK
+
+    connection.set_authorizer(look)
+    try:
+        connection.execute(f"EXPLAIN {text}", values)
+    finally:
+        connection.set_authorizer(None)
+    kept = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return read & {str(name).lower() for (name,) in kept}
 
 
 def _batches(cursor: sqlite3.Cursor, batch_rows: int, name: str) -> Iterator[list[tuple[Any, ...]]]:
@@ -87,7 +106,8 @@ def _decoded(value: bytes) -> Any:
         return NOT_UTF8
 
 
-def _explained(error: Exception, sql: str) -> str:
+def explained(error: Exception, sql: str) -> str:
+    """What SQLite found wrong with `sql`, in our words: it quotes values, and its message is not repeated."""
     words = {text.strip('"`[]') for _, text in sqltext.significant(sql)}
     for pattern, told in _OF_THE_TEXT:
         match = pattern.fullmatch(str(error))

@@ -92,6 +92,18 @@ def test_driver_errors_are_told_without_their_message(source: Path, sql: str) ->
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
+def test_the_tables_below_a_query(source: Path) -> None:
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("CREATE TABLE Unit (id)")
+        connection.execute("CREATE TABLE unread (id)")
+        connection.execute("CREATE VIEW ward AS SELECT id FROM Unit")
+    sql = (
+        "WITH unread AS (SELECT 1 AS id) SELECT (SELECT count(*) FROM ward), unread.id FROM unread, note WHERE 1 = :one"
+    )
+    with warehouse.connect(source) as connection:
+        assert warehouse.tables_read(connection, sql, {"one": 1}) == {"note", "unit"}
+
+
 def test_no_database(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"no database none\.sqlite"), warehouse.connect(tmp_path / "none.sqlite"):
         pass
