@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import canonical_json, provenance, splits
+from lib import canonical_json, point_in_time, provenance, splits
 from lib.config import Task
 from lib.config_errors import ConfigError, no_such
 from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
@@ -34,23 +34,38 @@ class Settings:
         return source.demo.model_dump() | {"start": str(source.data_start), "end": str(source.data_end)}
 
     def extract(self, cohort: str, kind: str, window: str) -> dict[str, Any]:
-        block = self._config.cohorts[cohort]
-        start, end = self._plan.windows[window]
+        bounds = self._bounds(cohort, window)
+        if kind == "text":
+            del bounds["known_until"]
+        return self._query(cohort, kind) | bounds
+
+    def _query(self, cohort: str, kind: str) -> dict[str, Any]:
         sql = Path(self._queries(cohort)[kind == "labels"])
-        settings = {
+        return {
             "kind": kind,
             "sql": str(sql),
             "sql_sha256": canonical_sql_hash(sql),
             "id_type": self._config.source.id_type,
-            "window_start": _midnight(start),
-            "window_end": _midnight(end),
             "parameters": self._parameters(cohort)[kind == "labels"],
         }
-        if kind == "labels":
-            longest = max(label.horizon_days + label.maturity_days for label in block.labels.values())
-            data_end = self._config.source.data_end + timedelta(days=1)
-            settings["known_until"] = _midnight(min(end + timedelta(days=longest), data_end))
-        return settings
+
+    def _bounds(self, cohort: str, window: str) -> dict[str, str]:
+        start, end = self._plan.windows[window]
+        labels = self._config.cohorts[cohort].labels.values()
+        longest = max(label.horizon_days + label.maturity_days for label in labels)
+        data_end = self._config.source.data_end + timedelta(days=1)
+        known_until = _midnight(min(end + timedelta(days=longest), data_end))
+        return {"window_start": _midnight(start), "window_end": _midnight(end), "known_until": known_until}
+
+    def replay(self, cohort: str) -> dict[str, Any]:
+        return self._config.replay.model_dump() | {
+            "cohort": cohort,
+            "queries": {kind: self._query(cohort, kind) for kind in ("text", "labels")},
+            "windows": [[window, *self._bounds(cohort, window).values()] for window in self._plan.windows],
+            "data_end": str(self._config.source.data_end),
+            "point_in_time": point_in_time.read(Path(self._config.cohorts[cohort].sql).parent),
+            "min_cell": self._config.min_cell,
+        }
 
     def check_files(self) -> None:
         """All files and folders are there and every parameter is used; raises ConfigError naming what is not."""
@@ -72,6 +87,7 @@ class Settings:
         for name in self._config.cohorts:
             try:
                 self._parameters(name)
+                point_in_time.read(Path(self._queries(name)[0]).parent)
             except FileNotFoundError as error:
                 raise ConfigError(f"cohorts.{name}.sql: there is no file {error.filename}") from None
             except SqlError as error:

@@ -86,6 +86,23 @@ def test_a_text_job_knows_no_parameter_of_the_labels() -> None:
     assert "readmission_horizon_days" not in text["parameters"] and "known_until" not in text
 
 
+def test_a_replay_asks_as_the_extracts_were_asked_for() -> None:
+    which = planned()
+    told = settings(which, "replay", cohort="discharge")
+    assert [name for name, *_ in told["windows"]] == list(which.windows)
+    for name, *bounds in told["windows"]:
+        for kind, query in told["queries"].items():
+            asked = query | dict(zip(("window_start", "window_end", "known_until"), bounds, strict=True))
+            extracted = settings(which, "extract", cohort="discharge", window=name, kind=kind)
+            assert {key: asked[key] for key in extracted} == extracted
+    assert {fact["table"] for fact in told["point_in_time"]["facts"]} >= {"note", "visit_occurrence"}
+
+
+def test_a_replay_of_many_windows_fits_a_command_line() -> None:
+    which = planned(source={"window": "month", "data_start": "2000-01-01"})
+    assert len(which.windows) > 250 and len(which.settings("replay")({"cohort": "admission"})) < 60_000
+
+
 def test_neutral_keys_are_in_no_settings() -> None:
     one, two = planned(), planned(source={"batch_rows": 7})
     wildcards = {"cohort": "discharge", "window": "2019", "kind": "text"}

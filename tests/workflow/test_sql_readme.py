@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import yaml
 
 import omop_db
-from lib import sqltext
+from lib import point_in_time, replay, sqltext
 from lib.contract import REASONS, text_columns
 from lib.plan import windows
 
@@ -31,16 +32,20 @@ LETTERS = [
 ]
 
 
-def test_example(tmp_path: Path) -> None:
-    example = README[README.index("## A complete small example") :]
-    queries = re.findall(r"```sql\n(.*?)```", example, re.DOTALL)
-    config: dict[str, Any] = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", example, re.DOTALL)[0])
-    with closing(sqlite3.connect(tmp_path / "clinic.sqlite")) as connection:
+def clinic(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE stays (stay TEXT, patient TEXT, admitted TEXT, discharged TEXT, unit TEXT)")
         connection.execute("CREATE TABLE letters (letter TEXT, stay TEXT, signed TEXT, body TEXT)")
         connection.executemany("INSERT INTO stays VALUES (?, ?, ?, ?, ?)", STAYS)
         connection.executemany("INSERT INTO letters VALUES (?, ?, ?, ?)", LETTERS)
         connection.commit()
+
+
+def test_example(tmp_path: Path) -> None:
+    example = README[README.index("## A complete small example") :]
+    queries = re.findall(r"```sql\n(.*?)```", example, re.DOTALL)
+    config: dict[str, Any] = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", example, re.DOTALL)[0])
+    clinic(tmp_path / "clinic.sqlite")
     source, cohort = config["source"], config["cohorts"]["clinic"]
     start, end = dict(windows(source["data_start"], source["data_end"], source["window"]))["2020Q1"]
     given = cohort["parameters"] | {"back_horizon_days": 14, "back_maturity_days": 0}
@@ -57,6 +62,21 @@ def test_example(tmp_path: Path) -> None:
     assert [(row["visit_id"], row["note_id"]) for row in texts] == [("s-1", "l-1"), ("s-2", "l-3"), ("s-3", "l-4")]
     found = {row["visit_id"]: row["reason_back"] or row["label_back"] for row in labels}
     assert found == {"s-1": 1, "s-2": 0, "s-3": "excluded_department", "s-4": "late_note", "s-5": "no_note"}
+
+
+def test_example_of_what_was_known_when(tmp_path: Path) -> None:
+    section = README[README.index("## What was known when") :]
+    text = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0]
+    (tmp_path / point_in_time.NAME).write_text(text, encoding="utf-8")
+    known = point_in_time.read(tmp_path)
+    assert known
+    clinic(tmp_path / "clinic.sqlite")
+    stays = [
+        replay.Stay("s-1", "ann", datetime(2020, 3, 5, 12), "w"),
+        replay.Stay("s-3", "ben", datetime(2020, 3, 2), "w"),
+    ]
+    gone = replay.forget(tmp_path / "clinic.sqlite", stays, known["facts"], "2021-12-31")
+    assert gone == {"deleted": {"letters": 3, "stays": 1}, "reopened": {"stays": 1}}
 
 
 def test_readme_names_every_column_and_reason() -> None:

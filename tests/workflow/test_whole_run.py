@@ -18,7 +18,7 @@ from checkout import ROOT, Checkout, merged, small_config
 pytestmark = pytest.mark.slow
 Copy = Callable[..., Checkout]
 AGGREGATE = re.compile(
-    r"summary\.(txt|csv)|index\.html|config\.yaml|(flow|leakage)/\w+\.json|compare/\w+\.(json|csv)"
+    r"summary\.(txt|csv)|index\.html|config\.yaml|(flow|leakage|replay)/\w+\.json|compare/\w+\.(json|csv)"
     r"|evaluate/\w+/\w+/(all|\d+)-\d+\.json|figures/\w+/\w+\.svg|logs/.+\.log|.+\.record\.jsonl"
 )
 

@@ -1,6 +1,7 @@
 # From the warehouse to clean texts and assigned patients, one window a job.
 # Needs: the source's database and the cohort's two SELECTs.
 # Makes: extract/, clean/, split/ under <private>: shards, their manifests; and inventory/, a file a cohort.
+# On demand, `snakemake replay`: that no input sees the future, under <results>/replay/.
 
 
 checkpoint demo_hospital:
@@ -152,3 +153,42 @@ checkpoint inventory:
     shell:
         "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
         "--clean {input.clean:q} --split {input.split:q} --inventory {output.inventory:q}"
+
+
+# Asks the database again on a copy without the future; `ancient`, as for extract.
+rule replay_cohort:
+    input:
+        stamp=plan.stamp("replay", "<results>/replay/{cohort}.json"),
+        database=ancient(behind("inventory", lambda w: plan.database)),
+        manifests=behind(
+            "inventory",
+            "<private>/extract/{cohort}/{window}.{kind}.json",
+            kind=["text", "labels"],
+        ),
+        texts=ancient(
+            behind("inventory", "<private>/extract/{cohort}/{window}.text.parquet")
+        ),
+        labels=ancient(
+            behind("inventory", "<private>/extract/{cohort}/{window}.labels.parquet")
+        ),
+    output:
+        certificate="<results>/replay/{cohort}.json",
+    log:
+        "<logs>/replay/{cohort}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("replay"),
+        code=plan.code("replay"),
+        work=lambda w: f"{plan.private}/tmp/replay-{w.cohort}",
+    message:
+        "Replaying {wildcards.cohort} without the future"
+    shell:
+        "logged {log} python scripts/replay.py --settings {params.settings:q} --code {params.code} "
+        "--database {input.database:q} --texts {input.texts:q} --labels {input.labels:q} --work {params.work:q} "
+        "--certificate {output.certificate:q}"
+
+
+rule replay:
+    input:
+        expand(rules.replay_cohort.output, cohort=plan.config.cohorts),
