@@ -88,7 +88,7 @@ class Hospital:
             connection.commit()
 
     def add(self, table: str, **row: Any) -> None:
-        row |= dict.fromkeys(_REQUIRED.get(table, ()), 0)
+        row |= dict.fromkeys(REQUIRED.get(table, ()), 0)
         self._connection.execute(insert(table, tuple(row)), tuple(row.values()))
 
     def history(self, told: dict[str, Any], person: int = 1) -> None:
@@ -175,7 +175,7 @@ class Hospital:
         )
 
 
-_REQUIRED = {
+REQUIRED = {
     "person": ("gender_concept_id", "race_concept_id", "ethnicity_concept_id"),
     "visit_occurrence": ("visit_type_concept_id",),
     "visit_detail": ("visit_detail_concept_id", "visit_detail_type_concept_id"),
