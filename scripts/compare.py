@@ -36,7 +36,7 @@ def main(job: stage.Job) -> None:
         if one["settings"]["min_cell"] != min_cell or any(task.get(key) != value for key, value in one["task"].items()):
             raise stage.StageError(f"{fact['model']}: evaluated as another task or with another min_cell")
         if headline not in one["parts"]:
-            raise stage.StageError(f"{fact['model']}: its metrics have no part {headline} ({', '.join(one['parts'])})")
+            raise stage.StageError(f"{fact['model']}: its metrics have no part {headline}; evaluate it again")
     fits = [
         Fit(fact, predictions.read(path, int(task["classes"])), one["parts"][headline])
         for fact, path, one in zip(facts, files, evaluated, strict=True)

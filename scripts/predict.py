@@ -56,7 +56,7 @@ def _folder(files: list[Path], settings: dict[str, Any]) -> Path:
     manifest = shards.read_json(folders.copy().pop() / "manifest.json")
     for name in ("kind", "size", "seed"):
         if manifest[name] != settings[name]:
-            raise StageError(f"the model's manifest says {name} {manifest[name]}, the settings {settings[name]}")
+            raise StageError(f"the model's manifest tells of another {name} than {settings[name]}; fit it again")
     return folders.pop()
 
 

@@ -52,11 +52,11 @@ def _check(
     """StageError unless the files are of this task and of the headline part."""
     for name, given in (("flow", flow), ("certificate", certificate)):
         if given["task"] != task["name"]:
-            raise stage.StageError(f"task {task['name']}: its {name} file is of task {given['task']}")
+            raise stage.StageError(f"task {task['name']}: its {name} file is of another task")
     if table["task"]["class_names"] != task["class_names"]:
         raise stage.StageError(f"task {task['name']}: its table has other classes; compare again")
     if table["part"] != headline:
-        raise stage.StageError(f"task {task['name']}: its table is of {table['part']}, the headline is {headline}")
+        raise stage.StageError(f"task {task['name']}: its table is not of the headline part, {headline}")
 
 
 if __name__ == "__main__":

@@ -141,9 +141,9 @@ def test_another_batch_size_moves_no_probability_by_a_millionth(fitted, predicte
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "tfidf"}, "the model's manifest says kind transformer, the settings tfidf"),
-        ({"size": "all"}, "the model's manifest says size 60, the settings all"),
-        ({"seed": 0}, "the model's manifest says seed 2, the settings 0"),
+        ({"kind": "tfidf"}, "the model's manifest tells of another kind than tfidf"),
+        ({"size": "all"}, "the model's manifest tells of another size than all"),
+        ({"seed": 0}, "the model's manifest tells of another seed than 0"),
         ({"classes": 3}, "the model has 2 classes, the task 3"),
     ],
 )
@@ -160,7 +160,7 @@ def test_ids_beyond_the_vocabulary_are_refused(fitted, tmp_path):
     shards.write_arrow(tmp_path / "test.arrow", table.schema, [table])
     job = _job(data, model, tmp_path)
     job.files["parts"][-1] = tmp_path / "test.arrow"
-    with pytest.raises(StageError, match="token ids go to 200, the model's vocabulary to 199"):
+    with pytest.raises(StageError, match="token ids beyond the model's vocabulary, which goes to 199"):
         predict.main(job)
 
 

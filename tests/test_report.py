@@ -203,11 +203,11 @@ def test_other_bins_than_the_oracles_have_no_ceiling(inputs):
 
 
 def test_files_of_another_task_or_part_are_refused(tmp_path, inputs):
-    with pytest.raises(stage.StageError, match="its flow file is of task length_of_stay"):
+    with pytest.raises(stage.StageError, match="its flow file is of another task"):
         report.main(job(tmp_path, inputs | {"flows": [inputs["flows"][1], *inputs["flows"][1:]]}))
     with pytest.raises(stage.StageError, match="its table has other classes"):
         report.main(job(tmp_path, inputs | {"tables": [inputs["tables"][1], *inputs["tables"][1:]]}))
-    with pytest.raises(stage.StageError, match="its table is of test, the headline is calibration"):
+    with pytest.raises(stage.StageError, match="its table is not of the headline part, calibration"):
         report.main(job(tmp_path, inputs, headline="calibration"))
     with pytest.raises(stage.StageError, match="2 leakage files for 3 tasks"):
         report.main(job(tmp_path, inputs | {"leakage": inputs["leakage"][:2]}))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lib.contract import REASONS
 from lib.splits import TEMPORAL
 from lib.stage import StageError
 
@@ -65,6 +66,11 @@ def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[d
     rules.seen_stays.update(_once("stays", window, rules.seen_stays, tables["labels"]["visit_id"].to_pylist()))
     rules.seen_notes.update(_once("notes", window, rules.seen_notes, [row["note_id"] for row in clean.values()]))
     _same_stays(window, tables["labels"], clean.keys() | dropped.keys())
+    reasons = tables["labels"][f"reason_{rules.label}"].to_pylist()
+    if unknown := sum(reason not in (None, *REASONS) for reason in reasons):
+        raise StageError(
+            f"window {window}: {unknown} values of reason_{rules.label} are not on the list; extract again"
+        )
     unique = _unique_texts(rules, clean) if rules.drop_duplicates else set(clean)
     for row, assigned in zip(tables["labels"].to_pylist(), tables["split"].to_pylist(), strict=True):
         part = assigned["part"]

@@ -96,7 +96,7 @@ def _check_ids(parts: Mapping[str, Part], entries: int) -> None:
     for name, part in parts.items():
         if part.notes.largest_id() >= entries:
             raise StageError(
-                f"{name}: token ids go to {part.notes.largest_id()}, the model's vocabulary to {entries - 1}; "
+                f"{name}: there are token ids beyond the model's vocabulary, which goes to {entries - 1}; "
                 "pretokenize with the model's tokenizer"
             )
 

@@ -10,8 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lib.contract import REASONS
 from lib.disclosure import suppress
 from lib.eligibility import STEPS
+from lib.splits import PARTS, TEMPORAL
+from lib.stage import StageError
 
 TITLES = {
     "stays": "Stays in the cohort's windows",
@@ -39,11 +42,17 @@ def cohort_flow(rows: pa.Table, task: str, classes: int, min_cell: int) -> dict[
     for step in STEPS:
         fallen = remaining.filter(pc.equal(remaining["step"], step))
         reasons = fallen["reason"].value_counts().to_pylist()
+        if unknown := sum(r["counts"] for r in reasons if step in ("note", "label") and r["values"] not in REASONS):
+            raise StageError(
+                f"{unknown} stays fell out at step {step} for an unknown reason; decide on eligibility again"
+            )
         dropped = sorted(({"reason": r["values"], "stays": r["counts"]} for r in reasons), key=lambda d: d["reason"])
         remaining = remaining.filter(pc.fill_null(pc.not_equal(remaining["step"], step), True))
         steps.append({"step": step, "title": TITLES[step], **count(remaining, classes), "dropped": dropped})
     _check(steps)
     names = sorted(part for part in rows["part"].unique().to_pylist() if part)
+    if unknown := len(set(names) - {*PARTS, TEMPORAL}):
+        raise StageError(f"{unknown} of {len(names)} parts are unknown; decide on eligibility again")
     parts = {part: count(rows.filter(pc.equal(rows["part"], part)), classes) for part in names}
     if sum(part["stays"] for part in parts.values()) != steps[-1]["stays"]:
         raise AssertionError("the parts do not add up to the last step")

@@ -39,7 +39,7 @@ class Classifier:
         entries = self._model.config.vocab_size
         if notes.largest_id() >= entries:
             raise StageError(
-                f"token ids go to {notes.largest_id()}, the model's vocabulary to {entries - 1}; "
+                f"there are token ids beyond the model's vocabulary, which goes to {entries - 1}; "
                 "pretokenize with the model's tokenizer"
             )
         logits = np.empty((len(notes), self.classes), dtype=np.float32)

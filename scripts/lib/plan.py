@@ -218,23 +218,22 @@ class Plan:
         """What every job's shell begins with (braces doubled, as Snakemake formats it).
 
         This interpreter, no network, files for their owner alone, temporary files and caches in the private folder;
-        and what cannot change a result, which therefore is in no job's settings.
+        what cannot change a result, which therefore is in no job's settings; and `logged`.
         """
         neutral = canonical_json({"batch_rows": self.config.source.batch_rows, "config": self.config_hash})
         private = Path(self.private).absolute()
         variables = {
             "PATH": f"{Path(sys.executable).parent}:$PATH",
             "NOTECAST_NEUTRAL": neutral.replace('"', '\\"').replace("{", "{{").replace("}", "}}"),
+            "NOTECAST_PRIVATE": f"{private}",
             "TMPDIR": f"{private}/tmp",
             "HF_HOME": f"{private}/cache",
             "HF_HUB_OFFLINE": "1",
             "MPLCONFIGDIR": f"{private}/cache/matplotlib",
         }
         exports = " ".join(f'{name}="{value}"' for name, value in variables.items())
-        # The log keeps all that a stage says; to the terminal come its progress and, when it fails, its last line.
-        failed = '{{ code=$?; tail -n 1 "$1" >&2; exit $code; }}'
-        logged = f'logged() {{{{ NOTECAST_TERMINAL=3 "${{{{@:2}}}}" 3>&2 2> "$1" || {failed}; }}}}'
-        return f'set -euo pipefail; umask 077; mkdir -p "{private}/tmp"; export {exports}; {logged}; '
+        logged = Path("workflow/logged.sh").absolute()
+        return f'set -euo pipefail; umask 077; mkdir -p "{private}/tmp"; export {exports}; source "{logged}"; '
 
 
 def windows(start: date, last: date, unit: str) -> Iterator[tuple[str, tuple[date, date]]]:

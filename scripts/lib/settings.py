@@ -81,7 +81,8 @@ class Settings:
                 raise ConfigError(f"{key}: there is no folder {folder}")
         database = self._config.source.sqlite
         if database and not Path(database).is_file():
-            raise ConfigError(f"source.sqlite: there is no file {database}")
+            # Not its value: whoever mistakes the key writes a connection string there, password included.
+            raise ConfigError("source.sqlite: there is no such file; a path begins at the folder that you run in")
         if self._config.split.salt_env:
             self._secret_salt()
         for name in self._config.cohorts:

@@ -4,6 +4,11 @@ A stage sees its settings as one JSON value and named files, and nothing else. W
 data in it: a `StageError` is written by us and printed as it is; of any other exception only the type and our own
 line are printed, because drivers and converters echo values. A stage that ends well appends a record of how its
 outputs came to be beside the first of them (an edge of nothing; see `provenance`).
+
+Only `Job.say` and these errors reach the log, which is opened by name (NOTECAST_LOG). The descriptors 1 and 2, where
+libraries, children and a user's own code print, warn and crash, are private: `workflow/logged.sh` has sent them to a
+file below the private root, and there the whole traceback goes. By hand, without a log named, what is ours goes to the
+terminal and the rest nowhere; NOTECAST_LOG=stage.log shows the rest.
 """
 
 import argparse
@@ -18,11 +23,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from lib import canonical_json, shards
 
 SCRIPTS = Path(__file__).resolve().parent.parent
+_own_voice: TextIO | None = None  # the log; None, and sys.stderr, where a stage's `main` is called as a function
 
 
 class StageError(Exception):
@@ -51,7 +57,7 @@ class Job:
 
     @staticmethod
     def say(message: str) -> None:
-        print(f"{datetime.now(UTC):%H:%M:%S} {message}", file=sys.stderr, flush=True)
+        _print(f"{datetime.now(UTC):%H:%M:%S} {message}")
 
     def tell(self, message: str) -> None:
         """Say it, and show it to whoever watches the run (the descriptor NOTECAST_TERMINAL), under the job's name."""
@@ -70,20 +76,47 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
     """
     job = _arguments(doc, inputs, outputs)
     os.umask(0o077)
+    _keep_to_ourselves()
     _leave_pandas_out()
     started = time.time()
     try:
         main(job)
+        files = (job.paths(name[:-1]) if name.endswith("*") else [job.path(name)] for name in outputs)
+        _record(job, [path for paths in files for path in paths], started)
     except StageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(error, str(error), 1)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(130)
-    except Exception as error:
-        print(f"error: {_without_data(error)}", file=sys.stderr)
-        sys.exit(70)
-    written = [path for name in outputs for path in (job.paths(name[:-1]) if name.endswith("*") else [job.path(name)])]
-    _record(job, written, started)
+    except BaseException as error:
+        if isinstance(error, SystemExit) and isinstance(error.code, int):
+            raise
+        traceback.clear_frames(error.__traceback__)  # what filled the memory must not be in the way of telling it
+        _fail(error, _without_data(error), 70)
+
+
+def _print(line: str) -> None:
+    print(line, file=_own_voice or sys.stderr, flush=True)
+
+
+def _keep_to_ourselves() -> None:
+    """From now on `_print` alone reaches the log, or the terminal if there is none; see the module's docstring."""
+    global _own_voice
+    if log := os.environ.get("NOTECAST_LOG"):
+        _own_voice = Path(log).open("a", encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
+        return
+    _own_voice = os.fdopen(os.dup(2), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def _fail(error: BaseException, told: str, status: int) -> NoReturn:
+    """Say what is ours to say, leave all the rest to the private descriptor, and exit."""
+    _print(f"error: {told}")
+    error.__suppress_context__ = False  # `from None` keeps it from the log, not from whoever may see it
+    with suppress(Exception):
+        traceback.print_exception(error)
+    sys.exit(status)
 
 
 class _NoPandas:
@@ -107,7 +140,7 @@ def _leave_pandas_out() -> None:
 
 def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -> Job:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", required=True, type=json.loads, metavar="JSON", help="this stage's config block")
+    parser.add_argument("--settings", required=True, type=_json, metavar="JSON", help="this stage's config block")
     parser.add_argument("--code", default="", metavar="HASH", help="hash of the stage's code, kept in its record")
     for kind, names in (("input", inputs), ("output", outputs)):
         for name in names:
@@ -120,11 +153,20 @@ def _arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str]) -
     return Job(values.pop("settings"), values, code=code)
 
 
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("this is no JSON") from None
+
+
 def _without_data(error: BaseException) -> str:
     """The exception's type and where in our code it rose: no foreign message, as those echo values."""
     ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(SCRIPTS)]
     where = " < ".join(f"{Path(f.filename).name}:{f.lineno} ({f.name})" for f in reversed(ours))
-    return f"{type(error).__module__}.{type(error).__name__} at {where or 'a place outside the stage'}"
+    # A type made while running may be named after a value: take the nearest that stands in a module under its name.
+    known = next(t for t in type(error).__mro__ if getattr(sys.modules.get(t.__module__), t.__name__, None) is t)
+    return f"{known.__module__}.{known.__name__} at {where or 'a place outside the stage'}"
 
 
 def _record(job: Job, written: list[Path], started: float) -> None:

@@ -155,7 +155,7 @@ def test_the_configurations_hash_is_of_what_it_says() -> None:
             "clean.steps.1: there is no 'whitspace'; did you mean",
         ),
         ({"clean": {"steps": ["mine:step"]}}, "clean.steps.0: there is no file mine.py"),
-        ({"source": {"demo": None, "sqlite": "none.sqlite"}}, "source.sqlite: there is no file none.sqlite"),
+        ({"source": {"demo": None, "sqlite": "none.sqlite"}}, "source.sqlite: there is no such file"),
         (
             {"models": {"tiny": {"start": {"scratch": None, "folder": "none/here"}}}},
             "models.tiny.start.folder: there is no folder none/here",

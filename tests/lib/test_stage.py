@@ -20,12 +20,13 @@ stage.run(main, "Help.", inputs=["text", "more*"], outputs=["manifest"])
 """
 
 
-def run(tmp_path: Path, body: str, *extra: str) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, body: str, *extra: str, log: Path | None = None) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "some_stage.py"
     script.write_text(SCRIPT.format(canary=CANARY, body=body), encoding="utf-8")
     command = [sys.executable, str(script), "--settings", '{"a": 1}', "--code", "abc", "--text", "t"]
     command += ["--more", "x", "y", "--manifest", str(tmp_path / "m.json"), *extra]
     environment = {"PYTHONPATH": str(provenance.SCRIPTS), "PATH": "/usr/bin"}
+    environment |= {"NOTECAST_LOG": str(log)} if log else {}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
@@ -35,7 +36,9 @@ def run(tmp_path: Path, body: str, *extra: str) -> subprocess.CompletedProcess[s
         ("raise stage.StageError('a.sql: 3 rows without visit_id')", 1, "error: a.sql: 3 rows without visit_id"),
         ("raise ValueError(CANARY)", 70, "error: builtins.ValueError"),
         ("json.loads('{' + CANARY)", 70, "error: json.decoder.JSONDecodeError"),
-        ("raise type(CANARY.split()[0], (Exception,), {})(CANARY)", 70, "error: "),
+        ("raise type(CANARY.split()[0], (OSError,), {})(CANARY)", 70, "error: builtins.OSError"),
+        ("raise SystemExit(CANARY)", 70, "error: builtins.SystemExit"),
+        ("import os, warnings; warnings.warn(CANARY); print(CANARY); os.write(2, CANARY.encode()); 1 / 0", 70, "Zero"),
         ("raise MemoryError(CANARY)", 70, "error: builtins.MemoryError"),
         ("CANARY.encode('utf-8').decode('utf-16')", 70, "error: builtins.UnicodeDecodeError"),
     ],
@@ -45,8 +48,23 @@ def test_an_error_tells_no_data(tmp_path: Path, body: str, code: int, said: str)
     assert ended.returncode == code
     assert said in ended.stderr
     printed = ended.stdout + ended.stderr
-    assert "Quackenbush" not in printed and "3456" not in printed
+    assert not any(word in printed for word in CANARY.replace("-", " ").split())
     assert not (tmp_path / "m.json").exists()
+
+
+def test_with_a_log_named_what_others_say_is_kept_apart(tmp_path: Path) -> None:
+    body = "job.say('one of two'); print(CANARY)\n    try: {}[CANARY]\n"
+    body += "    except KeyError: raise stage.StageError('3 rows are wrong') from None"
+    ended = run(tmp_path, body, log=tmp_path / "log")
+    log = (tmp_path / "log").read_text()
+    assert "one of two" in log and log.endswith("error: 3 rows are wrong\n") and "Quackenbush" not in log
+    assert CANARY in ended.stdout
+    assert "KeyError: 'Zebulon" in ended.stderr and "one of two" not in ended.stderr
+
+
+def test_settings_that_are_no_json_are_not_repeated(tmp_path: Path) -> None:
+    ended = run(tmp_path, "pass", "--settings", "{" + CANARY)
+    assert ended.returncode == 2 and "this is no JSON" in ended.stderr and "Quackenbush" not in ended.stderr
 
 
 def test_a_finished_stage_records_how_its_outputs_came(tmp_path: Path) -> None:
