@@ -6,13 +6,14 @@ Shared by the tests of extraction and of the cohorts' SQL. The tables are the de
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 import extract
+from history import in_progress, kind, notes
 from lib import shards, sqltext, stage
 from lib.demo_schema import create_indexes, create_tables, insert
 
@@ -25,7 +26,7 @@ DEPARTMENTS = ("Medicine", "Cardiology", "Surgery", "Neurology", "Oncology", "Re
 DEPARTMENTS += ("Palliative care", "Newborn")
 CLOCKS = {"readmission": (30, 0), "mortality": (60, 0), "length_of_stay_days": (60, 0)}
 CLOCKS |= {"charlson": (60, 30), "denial": (90, 90)}
-WINDOW = ("2010-01-01", "2020-01-01")
+WINDOW, KNOWN_UNTIL = ("2010-01-01", "2020-01-01"), "2021-01-01"
 # The defaults that config/config.yaml ships (a test compares them).
 PARAMETERS: dict[str, dict[str, Any]] = {
     "discharge": {
@@ -100,25 +101,25 @@ class Hospital:
             self.add("death", person_id=person, death_date=_day(told["died"]), death_datetime=_time(told["died"]))
         for number, stay in told["stays"].items():
             self._stay(person, number, stay, _day(told.get("known_until", "2021-01-01")))
-        for number, note in enumerate(told.get("notes", ()), 1):
-            self._note(person, number, note)
+        for number, text, note in notes(told):
+            self._note(person, number, text, note)
 
     def _stay(self, person: int, number: int, stay: dict[str, Any], made_up_end: str) -> None:
         visit = person * 1000 + number
-        in_progress = stay["out"] == "still in"
+        goes_on = in_progress(stay)
         department = DEPARTMENTS.index(stay.get("department", "Medicine")) + 1
         self.add(
             "visit_occurrence",
             visit_occurrence_id=visit,
             person_id=person,
-            visit_concept_id=KINDS[stay.get("kind", "inpatient")],
+            visit_concept_id=KINDS[kind(stay)],
             visit_start_date=_day(stay["in"]),
             visit_start_datetime=_time(stay["in"]),
-            visit_end_date=made_up_end if in_progress else _day(stay["out"]),
-            visit_end_datetime=None if in_progress else _time(stay["out"]),
+            visit_end_date=made_up_end if goes_on else _day(stay["out"]),
+            visit_end_datetime=None if goes_on else _time(stay["out"]),
             care_site_id=department,
             visit_source_value=stay.get("mark"),
-            discharged_to_concept_id=WHERE_TO["still patient" if in_progress else stay.get("to", "home")],
+            discharged_to_concept_id=WHERE_TO["still patient" if goes_on else stay.get("to", "home")],
         )
         for position, (name, since) in enumerate(stay.get("moves", ())):
             self.add(
@@ -131,15 +132,8 @@ class Hospital:
                 care_site_id=DEPARTMENTS.index(name) + 1,
                 visit_occurrence_id=visit,
             )
-        if stay.get("kind", "inpatient") in ("inpatient", "emergency to inpatient"):
-            default = {"history": _later(stay["in"], 2), "summary": None if in_progress else stay["out"]}
-            for position, (which, filed) in enumerate(default.items()):
-                filed = stay.get(which, filed)
-                if filed not in (None, "none"):
-                    note = {"stay": number, "class": which, "filed": filed}
-                    self._note(person, 100 + number * 2 + position, note, f"{which} {number}")
         for position, told in enumerate(stay.get("codes", ())):
-            code, dated = told if isinstance(told, list) else (told, made_up_end if in_progress else stay["out"])
+            code, dated = told if isinstance(told, list) else (told, made_up_end if goes_on else stay["out"])
             self.add(
                 "condition_occurrence",
                 condition_occurrence_id=visit * 100 + position,
@@ -159,8 +153,7 @@ class Hospital:
                 status=status,
             )
 
-    def _note(self, person: int, number: int, note: dict[str, Any], text: str | None = None) -> None:
-        addendum = note.get("addendum", False)
+    def _note(self, person: int, number: int, text: str, note: dict[str, Any]) -> None:
         self.add(
             "note",
             note_id=person * 1000 + number,
@@ -168,8 +161,8 @@ class Hospital:
             note_date=_day(note["filed"]),
             note_datetime=_time(note["filed"]),
             note_class_concept_id=NOTE_CLASSES[note["class"]],
-            note_title="Addendum" if addendum else None,
-            note_text=text or f"note {number}{' (addendum)' if addendum else ''}",
+            note_title="Addendum" if note.get("addendum") else None,
+            note_text=text,
             visit_occurrence_id=person * 1000 + note["stay"] if "stay" in note else None,
             note_event_id=person * 1000 + note["of"] if "of" in note else None,
         )
@@ -184,23 +177,32 @@ REQUIRED = {
 }
 
 
+def values(cohort: str, **changed: Any) -> dict[str, Any]:
+    """The cohort's parameters and all clocks, some of them changed."""
+    found: dict[str, Any] = dict(PARAMETERS[cohort])
+    for label, (horizon, maturity) in CLOCKS.items():
+        found |= {f"{label}_horizon_days": horizon, f"{label}_maturity_days": maturity}
+    return found | {name: value for name, value in changed.items() if name in found}
+
+
 def settings(
     cohort: str,
     kind: str,
     window: Iterable[Any] = WINDOW,
-    known_until: Any = "2021-01-01",
+    known_until: Any = KNOWN_UNTIL,
     sql: str = "",
     **changed: Any,
 ) -> dict[str, Any]:
-    """Settings of an extract job on the OMOP queries, or on the file `sql`; `changed` are the cohort's parameters."""
+    """Settings of an extract job on the OMOP queries, or on the file `sql`; `changed`: parameters, clocks."""
     sql = sql or f"{OMOP}/{cohort}{'.labels' if kind == 'labels' else ''}.sql"
-    values: dict[str, Any] = PARAMETERS[cohort] | {k: v for k, v in changed.items() if k in PARAMETERS[cohort]}
-    for label, (horizon, maturity) in CLOCKS.items():
-        values |= {f"{label}_horizon_days": horizon, f"{label}_maturity_days": maturity}
     used = sqltext.parameters_of((ROOT / sql).read_text(encoding="utf-8"))
     start, end = map(_midnight, window)
     out = {"kind": kind, "sql": sql, "sql_sha256": sqltext.canonical_sql_hash(ROOT / sql), "id_type": "integer"}
-    out |= {"window_start": start, "window_end": end, "parameters": {k: v for k, v in values.items() if k in used}}
+    out |= {
+        "window_start": start,
+        "window_end": end,
+        "parameters": {k: v for k, v in values(cohort, **changed).items() if k in used},
+    }
     return out | ({"known_until": _midnight(known_until)} if kind == "labels" else {})
 
 
@@ -224,9 +226,3 @@ def _time(told: Any) -> str | None:
 
 def _midnight(told: Any) -> str:
     return f"{datetime.fromisoformat(str(told))}"
-
-
-def _later(told: Any, hours: int) -> Any:
-    if _time(told) is None:
-        return told
-    return f"{datetime.fromisoformat(str(told)) + timedelta(hours=hours)}"

@@ -1,96 +1,103 @@
-"""Random histories: the query for readmission against an oracle written from the contract. A mismatch prints the
+"""Random histories: the queries of both cohorts against oracles written from the contract. A mismatch prints the
 shortest history that shows it."""
 
-import random
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-import omop_db
-import readmission_oracle
+import random_histories
+import shrink
+import tried
 from lib.contract import REASONS
+from random_histories import CHOICES, DATA_ENDS, SEEDS, Told
+from wrong_queries import WRONG, Wrong
 
-SEED, PEOPLE = 20260611, 400
-DEFAULTS = {
-    "count_transfers": False,
-    "count_against_advice": True,
-    "count_newborns": False,
-    "death_is_negative": True,
-    "readmission_by_date": False,
-    "use_dates": True,
-    "observation": False,
-}
-CHOICES = [{}, *({name: not value} for name, value in DEFAULTS.items())]
-CHOICES.append({name: not value for name, value in DEFAULTS.items() if name != "use_dates"})
+CASES = [(cohort, choice) for cohort, choices in CHOICES.items() for choice in choices]
+
+
+@pytest.fixture(scope="module", params=SEEDS, ids="seed {}".format)
+def histories(request: pytest.FixtureRequest) -> dict[int, Told]:
+    return random_histories.histories(request.param)
 
 
 @pytest.fixture(scope="module")
-def histories() -> dict[int, dict[str, Any]]:
-    draw = random.Random(SEED)
-    return {person: readmission_oracle.random_history(draw) for person in range(1, PEOPLE + 1)}
+def database(histories: dict[int, Told], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tried.hospital(tmp_path_factory.mktemp("random"), histories)
 
 
-@pytest.fixture(scope="module")
-def database(histories: dict[int, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("random") / "hospital.sqlite"
-    with omop_db.Hospital(path) as hospital:
-        for person, told in histories.items():
-            hospital.history(told, person)
-    return path
+class Trial:
+    """A cohort's queries, or the ones in `sql`, against its oracle, under settings. Candidates are tried in `folder`."""
+
+    def __init__(self, folder: Path, cohort: str, given: Told, sql: dict[tried.Query, str] | None = None) -> None:
+        self._folder, self._cohort, self._given, self._sql = folder, cohort, given, sql
+        self._queries = sql or [(cohort, "text"), (cohort, "labels")]
+
+    def mismatches(self, database: Path, histories: dict[int, Told]) -> dict[int, list[str]]:
+        """Lines that tell both answers, by person, of those for whom they differ."""
+        found = tried.Answers(database, self._given, self._queries, self._sql)
+        expected = {person: tried.by_oracle(self._cohort, told, self._given) for person, told in histories.items()}
+        lines = {person: list(tried.differences(found, person, rows)) for person, rows in expected.items()}
+        return {person: told for person, told in lines.items() if told}
+
+    def shortest(self, histories: list[Told]) -> tuple[Told, list[str]]:
+        """The shortest history that these can be shrunk to, and how query and oracle differ on it."""
+        told = shrink.shortest(min(histories, key=shrink.size), self._differ)
+        return told, self._try([told])[1]
+
+    def _differ(self, candidates: list[Told]) -> list[bool]:
+        found = self._try(candidates)
+        return [person in found for person in range(1, len(candidates) + 1)]
+
+    def _try(self, candidates: list[Told]) -> dict[int, list[str]]:
+        database, by_person = self._folder / "hospital.sqlite", dict(enumerate(candidates, 1))
+        database.unlink(missing_ok=True)
+        return self.mismatches(tried.hospital(self._folder, by_person), by_person)
 
 
-def differences(
-    database: Path,
-    histories: dict[int, dict[str, Any]],
-    choice: dict[str, bool],
-    known_until: str,
-    sql: str = "",
-) -> list[str]:
-    """Histories on which query and oracle disagree, told with both answers, the shortest first."""
-    changed: dict[str, Any] = dict(choice)
-    if changed.pop("observation", False):
-        changed["readmission_visits"] = [9201, 262, 581385]
-    given = omop_db.settings("discharge", "labels", known_until=known_until, sql=sql, **changed)
-    found: dict[int, dict[int, Any]] = {person: {} for person in histories}
-    for row in omop_db.run(database, given).to_pylist():
-        label = row["label_readmission"] if row["reason_readmission"] is None else row["reason_readmission"]
-        found[row["visit_id"] // 1000][row["visit_id"] % 1000] = label
-    until = datetime.fromisoformat(known_until)
-    wrong = []
-    for person, told in histories.items():
-        expected = readmission_oracle.expected(told, until, DEFAULTS | choice)
-        if expected != found[person]:
-            shown = yaml.safe_dump(told, sort_keys=False, default_flow_style=None, width=120)
-            length = len(told["stays"]) + len(told["notes"])
-            wrong.append((length, f"{shown}expected {expected}\nfound    {found[person]}"))
-    return [shown for _, shown in sorted(wrong)]
-
-
-@pytest.mark.parametrize("known_until", ["2014-04-20", "2021-01-01"])
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: ", ".join(choice) or "defaults")
-def test_query_agrees_with_oracle(
-    database: Path, histories: dict[int, dict[str, Any]], choice: dict[str, bool], known_until: str
+@pytest.mark.parametrize("known_until", DATA_ENDS)
+@pytest.mark.parametrize(("cohort", "choice"), CASES, ids=lambda value: value if isinstance(value, str) else str(value))
+def test_queries_agree_with_the_oracle(
+    database: Path, histories: dict[int, Told], tmp_path: Path, cohort: str, choice: Told, known_until: str
 ) -> None:
-    wrong = differences(database, histories, choice, known_until)
-    assert not wrong, f"{len(wrong)} of {PEOPLE} histories differ, the shortest:\n{wrong[0]}"
+    trial = Trial(tmp_path, cohort, choice | {"known_until": known_until})
+    found = trial.mismatches(database, histories)
+    if found:
+        told, lines = trial.shortest([histories[person] for person in found])
+        shown = yaml.safe_dump(told, sort_keys=False, default_flow_style=None, width=120)
+        pytest.fail("\n".join([f"{len(found)} of {len(histories)} histories differ; the shortest:", shown, *lines]))
 
 
-def test_a_wrong_query_is_caught(database: Path, histories: dict[int, dict[str, Any]], tmp_path: Path) -> None:
-    sql = (omop_db.ROOT / omop_db.OMOP / "discharge.labels.sql").read_text(encoding="utf-8")
-    query = tmp_path / "wrong.labels.sql"
-    query.write_text(sql.replace("event_time <= horizon_time", "event_time < horizon_time"), encoding="utf-8")
-    assert differences(database, histories, {}, "2021-01-01", str(query))
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.task}: {wrong.mistake}")
+def test_a_wrong_query_is_caught_and_the_shortest_history_shown(
+    database: Path, histories: dict[int, Told], tmp_path: Path, wrong: Wrong
+) -> None:
+    trial = Trial(tmp_path, wrong.cohort, wrong.given, wrong.written(tmp_path))
+    found = trial.mismatches(database, histories)
+    assert found
+    told, lines = trial.shortest([histories[person] for person in found])
+    assert len(told["stays"]) == wrong.stays, (told, lines)
 
 
-def test_the_random_histories_meet_every_outcome(histories: dict[int, dict[str, Any]]) -> None:
-    seen: Counter[Any] = Counter()
-    for known_until in (datetime(2014, 4, 20), datetime(2021, 1, 1)):
-        for choice in CHOICES:
+ALWAYS = {"no_note", "late_note", "newborn", "follow_up_incomplete", "undetermined"}
+OUTCOMES: dict[str, set[Any]] = {
+    "readmission": {0, 1, *REASONS} - {"uncoded", "no_claim"},
+    "mortality": ALWAYS | {0, 1, "still_in_hospital"},
+    "length_of_stay_days": ALWAYS | {0, 1, 3, 10, 40, "still_in_hospital"},
+    "charlson": ALWAYS | {0, 1, 2, 3, 6, 8, "still_in_hospital", "uncoded"},
+    "denial": ALWAYS | {0, 1, "no_claim"},
+}
+
+
+def test_the_random_histories_meet_every_outcome(histories: dict[int, Told]) -> None:
+    seen: dict[str, Counter[Any]] = {label: Counter() for label in OUTCOMES}
+    for cohort, choice in CASES:
+        for known_until in (DATA_ENDS[0], DATA_ENDS[-1]):
             for told in histories.values():
-                seen.update(readmission_oracle.expected(told, known_until, DEFAULTS | choice).values())
-    ours = [reason for reason in REASONS if reason not in ("uncoded", "no_claim")]
-    assert all(seen[outcome] >= 20 for outcome in (0, 1, *ours)), seen
+                for row in tried.by_oracle(cohort, told, choice | {"known_until": known_until}).values():
+                    for label in OUTCOMES.keys() & row.keys():
+                        seen[label][row[label]] += 1
+    rare = {label: {outcome for outcome in OUTCOMES[label] if seen[label][outcome] < 20} for label in seen}
+    assert not any(rare.values()), rare

@@ -23,7 +23,12 @@ WITH stay AS (
             WHEN visit.discharged_to_concept_id IN (:still_patient) THEN NULL
             ELSE coalesce(datetime(visit.visit_end_datetime), date(visit.visit_end_date) || ' 23:59:59')
         END AS end_time,
-        CASE WHEN visit.visit_start_datetime IS NULL OR visit.visit_end_datetime IS NULL THEN 0 ELSE 1 END AS has_times,
+        CASE
+            WHEN visit.visit_start_datetime IS NULL THEN 0
+            WHEN visit.discharged_to_concept_id IN (:still_patient) THEN 1
+            WHEN visit.visit_end_datetime IS NULL THEN 0
+            ELSE 1
+        END AS has_times,
         CASE WHEN visit.discharged_to_concept_id IN (:died) THEN 1 ELSE 0 END AS to_death,
         visit.care_site_id,
         -- A death without a time may have been at any moment of its day.
@@ -63,7 +68,8 @@ clock AS (
         CASE
             WHEN history.first_available <= datetime(stay.anchor_time, '+' || :max_delay_hours || ' hours')
                 AND history.first_available <= coalesce(stay.end_time, '9999-12-31 00:00:00')
-                AND history.first_available <= coalesce(stay.death_time, '9999-12-31 00:00:00')
+                AND (stay.to_death = 0 OR history.first_available < stay.end_time)
+                AND history.first_available < coalesce(stay.death_time, '9999-12-31 00:00:00')
                 THEN history.first_available
         END AS index_time
     FROM stay
@@ -473,7 +479,7 @@ screened AS (
             WHEN index_time IS NULL THEN 'late_note'
             WHEN newborn = 1 AND :count_newborns = 0 THEN 'newborn'
         END AS early,
-        CASE WHEN has_times = 0 AND end_time IS NOT NULL AND :use_dates = 0 THEN 'undetermined' END AS late
+        CASE WHEN has_times = 0 AND :use_dates = 0 THEN 'undetermined' END AS late
     FROM known
 ),
 

@@ -1,7 +1,8 @@
 -- Admission cohort, texts: the histories and physicals of inpatient stays, one row a note. OMOP CDM 5.4, SQLite.
 --
 -- A stay is predicted at its index time: the filing of the first history and physical after admission, at most
--- :max_delay_hours after it, with the patient alive and in hospital. Notes filed by then are its notes.
+-- :max_delay_hours after it, with the patient alive and in hospital (who dies at that minute is not; who leaves is).
+-- Notes filed by then are its notes.
 -- OMOP has no filing time: note_datetime is when the note was written. Where a time is missing, a start counts as of
 -- 00:00:00, an end, a death and a note as of 23:59:59 of their day. admission.labels.sql begins with the same stay and
 -- clock; tests compare them.
@@ -16,6 +17,7 @@ WITH stay AS (
             WHEN visit.discharged_to_concept_id IN (:still_patient) THEN '9999-12-31 00:00:00'
             ELSE coalesce(datetime(visit.visit_end_datetime), date(visit.visit_end_date) || ' 23:59:59')
         END AS end_time,
+        CASE WHEN visit.discharged_to_concept_id IN (:died) THEN 1 ELSE 0 END AS to_death,
         (
             SELECT min(coalesce(datetime(death.death_datetime), date(death.death_date) || ' 23:59:59'))
             FROM death
@@ -34,6 +36,7 @@ history AS (
         stay.person_id,
         stay.anchor_time,
         stay.end_time,
+        stay.to_death,
         stay.death_time,
         note.note_id,
         note.note_text,
@@ -54,10 +57,11 @@ clock AS (
         min(available) AS index_time
     FROM history
     WHERE note_role = 'note'
-    GROUP BY visit_id, anchor_time, end_time, death_time
+    GROUP BY visit_id, anchor_time, end_time, to_death, death_time
     HAVING min(available) <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
         AND min(available) <= end_time
-        AND min(available) <= coalesce(death_time, '9999-12-31 00:00:00')
+        AND (to_death = 0 OR min(available) < end_time)
+        AND min(available) < coalesce(death_time, '9999-12-31 00:00:00')
 )
 
 SELECT

@@ -404,6 +404,21 @@ insurance AS (
         AND date(payer_plan_period.payer_plan_period_end_date) >= date(placed.anchor_time)
 ),
 
+-- The admitting department is that of the first visit_detail; the visit itself has the discharging one.
+admitting AS (
+    SELECT
+        placed.visit_id,
+        visit_detail.care_site_id,
+        row_number() OVER (
+            PARTITION BY placed.visit_id
+            ORDER BY
+                coalesce(visit_detail.visit_detail_start_datetime, visit_detail.visit_detail_start_date),
+                visit_detail.visit_detail_id
+        ) AS earliest_first
+    FROM placed
+    JOIN visit_detail ON visit_detail.visit_occurrence_id = placed.visit_id
+),
+
 known AS (
     SELECT
         placed.*,
@@ -423,6 +438,7 @@ known AS (
         END AS died_in_hospital,
         CASE WHEN passing.latest <= :known_until THEN passing.latest END AS death_time,
         CASE
+            WHEN first_site.care_site_name IN (:newborn_departments) THEN 1
             WHEN care_site.care_site_name IN (:newborn_departments) THEN 1
             WHEN date(placed.start_time) < date(patient.birth_date, '+' || :newborn_age_days || ' days') THEN 1
             ELSE 0
@@ -432,6 +448,8 @@ known AS (
         charlson.score AS prior_charlson
     FROM placed
     LEFT JOIN patient ON patient.person_id = placed.person_id
+    LEFT JOIN admitting ON admitting.visit_id = placed.visit_id AND admitting.earliest_first = 1
+    LEFT JOIN care_site AS first_site ON first_site.care_site_id = admitting.care_site_id
     LEFT JOIN care_site ON care_site.care_site_id = placed.care_site_id
     LEFT JOIN insurance ON insurance.visit_id = placed.visit_id AND insurance.latest_first = 1
     LEFT JOIN event ON event.visit_id = placed.visit_id

@@ -1,0 +1,69 @@
+"""How a history is read, by all who read one: the notes that it leaves untold, what a date without a time counts as.
+
+The head of `timelines.yaml` explains the words.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+INPATIENT = ("inpatient", "emergency to inpatient")
+STILL_IN = "still in"
+
+
+def has_time(told: Any) -> bool:
+    return len(str(told)) > 10
+
+
+def start(told: Any) -> datetime:
+    """A date alone counts from the beginning of its day."""
+    return datetime.fromisoformat(str(told))
+
+
+def end(told: Any) -> datetime:
+    """A date alone counts from 23:59:59."""
+    return start(told) if has_time(told) else start(told).replace(hour=23, minute=59, second=59)
+
+
+def minutes(moment: datetime) -> str:
+    """A moment as the histories write it: seconds only where there are any."""
+    return str(moment).removesuffix(":00")
+
+
+def kind(stay: dict[str, Any]) -> str:
+    return str(stay.get("kind", "inpatient"))
+
+
+def in_progress(stay: dict[str, Any]) -> bool:
+    return bool(stay["out"] == STILL_IN)
+
+
+def has_times(stay: dict[str, Any]) -> bool:
+    """Are admission and discharge known to the minute? Of a stay in progress, the admission."""
+    return has_time(stay["in"]) and (in_progress(stay) or has_time(stay["out"]))
+
+
+def born_there(told: dict[str, Any], stay: dict[str, Any], choices: dict[str, Any]) -> bool:
+    """Is the stay a newborn's: by the department that admitted or discharged, or by the age in days at admission?"""
+    age = start(stay["in"]).date() - start(told.get("born", "1950-06-15")).date()
+    departments = {stay.get("department", "Medicine"), *(name for name, _ in stay.get("moves", ())[:1])}
+    return bool(departments & set(choices["newborn_departments"])) or age.days < choices["newborn_age_days"]
+
+
+def notes(told: dict[str, Any]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Number, text and facts of every note, the untold ones of inpatient stays included, by number."""
+    for number, note in enumerate(told.get("notes", ()), 1):
+        yield number, f"note {number}{' (addendum)' if note.get('addendum') else ''}", note
+    for number, stay in told["stays"].items():
+        if kind(stay) not in INPATIENT:
+            continue
+        default = {"history": _later(stay["in"], 2), "summary": "none" if in_progress(stay) else stay["out"]}
+        for position, (which, untold) in enumerate(default.items()):
+            filed = stay.get(which, untold)
+            if filed != "none":
+                note = {"stay": number, "class": which, "filed": filed}
+                yield 100 + number * 2 + position, f"{which} {number}", note
+
+
+def _later(told: Any, hours: int) -> Any:
+    return minutes(start(told) + timedelta(hours=hours)) if has_time(told) else told
