@@ -41,9 +41,10 @@ lint: .venv/.installed
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# What is made from the configuration's model: config/README.md and the JSON schema.
+# What is made: config/README.md and the JSON schema from the configuration's model, the page of patient histories.
 docs: .venv/.installed
 	$(BIN)/python scripts/config_reference.py
+	PYTHONPATH=scripts $(BIN)/python tests/timelines_page.py
 
 bench: .venv/.installed
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

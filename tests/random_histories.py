@@ -94,8 +94,9 @@ def _length(draw: random.Random) -> timedelta:
 
 
 def _stay(draw: random.Random, start: datetime, end: datetime) -> Told:
-    goes_on = draw.random() < 0.04
-    stay: Told = {"in": _told(draw, start), "out": STILL_IN if goes_on else _told(draw, end)}
+    stay: Told = {"in": _told(draw, start), "out": _told(draw, end)}
+    if draw.random() < 0.06:
+        stay |= {"in": draw.choice((stay["in"], stay["in"][:10])), "out": STILL_IN}
     stay |= {"kind": draw.choice(("inpatient",) * 6 + ("emergency to inpatient", "emergency", "observation"))}
     stay |= {"department": draw.choice(DEPARTMENTS), "to": draw.choice(("home",) * 8 + ("died", "against advice"))}
     stay |= {"history": "none", "summary": "none"}
@@ -153,6 +154,8 @@ def _claim(draw: random.Random, start: datetime, end: datetime) -> list[str]:
 
 def _death(draw: random.Random, start: datetime, end: datetime) -> str:
     """Around the end of a stay, in its first hours, or in the weeks after it."""
+    if draw.random() < 0.15:
+        return f"{end:%Y-%m-%d}"  # the day of discharge, no time
     after = end + timedelta(minutes=draw.choice((-60, 0, 1, 300, 3000, 30000, 43200, 50000)))
     return _told(draw, after if draw.random() < 0.75 else start + timedelta(minutes=draw.choice((0, 89, 90, 91, 3000))))
 

@@ -1,4 +1,4 @@
-"""What the cohorts' queries say of histories, and what the oracles do, in the words of `expect` in `timelines.yaml`."""
+"""What queries and oracles say of histories, in the words of `expect` in `timelines.yaml`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime

@@ -223,6 +223,14 @@ WRONG = [
     ),
     Wrong(
         "denial",
+        "A stay in progress needs no time of admission.",
+        "WHEN has_times = 0 AND :use_dates = 0",
+        "WHEN has_times = 0 AND end_time IS NOT NULL AND :use_dates = 0",
+        "Still a patient, admitted on a date without a time",
+        given={"use_dates": False},
+    ),
+    Wrong(
+        "denial",
         "Decisions count whenever they are made.",
         "WHEN date(claimed.decided_date) || ' 23:59:59'",
         "WHEN '0' || date(claimed.decided_date)",

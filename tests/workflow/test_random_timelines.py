@@ -29,7 +29,7 @@ def database(histories: dict[int, Told], tmp_path_factory: pytest.TempPathFactor
 
 
 class Trial:
-    """A cohort's queries, or the ones in `sql`, against its oracle, under settings. Candidates are tried in `folder`."""
+    """A cohort's queries, or those in `sql`, against its oracle, under settings; candidates are tried in `folder`."""
 
     def __init__(self, folder: Path, cohort: str, given: Told, sql: dict[tried.Query, str] | None = None) -> None:
         self._folder, self._cohort, self._given, self._sql = folder, cohort, given, sql
