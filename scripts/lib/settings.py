@@ -171,6 +171,9 @@ class Settings:
     def flow(self, task: str) -> dict[str, Any]:
         return {"task": task, "classes": self._task(task)["classes"], "min_cell": self._config.min_cell}
 
+    def duplicates(self, cohort: str) -> dict[str, Any]:
+        return {}
+
     def leakage(self, task: str) -> dict[str, Any]:
         return self._clock(task) | {"task": task}
 

@@ -1,6 +1,6 @@
 # From clean texts to the rows that each task learns from.
 # Needs: clean/, split/ and the labels of extract/.
-# Makes: tokenizers/, pretokenize/, eligibility/ and dataset/ under <private>.
+# Makes: tokenizers/, pretokenize/, duplicates/, eligibility/ and dataset/ under <private>.
 
 
 rule tokenizer:
@@ -60,6 +60,32 @@ rule pretokenize:
         "logged {log} python scripts/pretokenize.py --settings {params.settings:q} --code {params.code} "
         "--shard {input.shard:q} --tokenizer {input.tokenizer:q} "
         "--tokens {output.tokens:q} --manifest {output.manifest:q}"
+
+
+rule duplicates:
+    input:
+        stamp=plan.stamp(
+            "duplicates",
+            "<private>/duplicates/{cohort}.parquet",
+            "<private>/duplicates/{cohort}.json",
+        ),
+        manifests=behind("inventory", "<private>/clean/{cohort}/{window}.json"),
+        clean=ancient(behind("inventory", "<private>/clean/{cohort}/{window}.parquet")),
+    output:
+        pairs="<private>/duplicates/{cohort}.parquet",
+        manifest="<private>/duplicates/{cohort}.json",
+    log:
+        "<logs>/duplicates/{cohort}.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("duplicates"),
+        code=plan.code("duplicates"),
+    message:
+        "Looking for near-duplicates in {wildcards.cohort}"
+    shell:
+        "logged {log} python scripts/duplicates.py --settings {params.settings:q} --code {params.code} "
+        "--clean {input.clean:q} --pairs {output.pairs:q} --manifest {output.manifest:q}"
 
 
 rule eligibility:
