@@ -27,7 +27,8 @@ class Window:
         self.steps = cleaning.load_steps(settings["steps"])
         self.notes: Counter[str] = Counter({"in": 0, "addenda merged": 0})
         self.dropped: dict[Any, str] = {}  # visit_id: reason
-        self.earliest: dict[bytes, tuple[Any, Any]] = {}  # text hash: (index_time, note_id)
+        self.copies = {"same patient": 0, "another patient": 0}  # identical texts dropped, by whose text was kept
+        self.earliest: dict[bytes, tuple[Any, Any, Any]] = {}  # text hash: (index_time, note_id, person_id)
 
     def stays(self) -> Iterator[dict[str, Any]]:
         """One row a stay that keeps a text, in the order of the extract."""
@@ -49,7 +50,7 @@ class Window:
                 self.dropped[visit_id] = min(reasons, default=(True, "only addenda"))[1]
                 continue
             digest = hashlib.blake2b(note.text.encode(), digest_size=16).digest()
-            first = (note.index_time, note.note_id)
+            first = (note.index_time, note.note_id, note.person_id)
             self.earliest[digest] = min(self.earliest.get(digest, first), first)
             yield {
                 "visit_id": visit_id,
@@ -66,12 +67,14 @@ class Window:
 
     def without_duplicates(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows that are the earliest of their text; the others are counted as dropped."""
-        columns = (batch.column(name).to_pylist() for name in ("visit_id", "text_hash", "index_time", "note_id"))
+        columns = (batch[name].to_pylist() for name in ("visit_id", "text_hash", "index_time", "note_id", "person_id"))
         keep = []
-        for visit_id, digest, index_time, note_id in zip(*columns, strict=True):
-            keep.append(self.earliest[digest] == (index_time, note_id))
+        for visit_id, digest, index_time, note_id, person_id in zip(*columns, strict=True):
+            *first, owner = self.earliest[digest]
+            keep.append(first == [index_time, note_id])
             if not keep[-1]:
                 self.dropped[visit_id] = "duplicate text"
+                self.copies["same patient" if person_id == owner else "another patient"] += 1
         return batch.filter(pa.array(keep, pa.bool_()))
 
 
@@ -113,6 +116,7 @@ def main(job: stage.Job) -> None:
     counts = {
         "notes": dict(window.notes),
         "stays": {"kept": rows, "dropped": dict(Counter(window.dropped.values()))},
+        "copies": window.copies,
     }
     shards.write_json(job.path("manifest"), shards.manifest([shard, dropped], rows, schema, counts=counts))
     job.say(f"{window.notes['in']} notes in, {rows} stays with a text out, {len(window.dropped)} dropped")

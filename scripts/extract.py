@@ -82,12 +82,13 @@ class Extraction:
             raise stage.StageError("\n  ".join([f"{self._name}: rows break the contract", *self._faults.tell()]))
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest: of notes their roles and NULLs; of stays how many have each reason, by label."""
+        """For the manifest: of notes roles, kinds of time and NULLs; of stays how many have each reason, by label."""
         counted = self._counted
         if not self._labels:
             by_role = {role: counted["role", role] for role in ("note", "addendum")}
             nulls = {f"null_{name}": counted["null", name] for name in ("text", "note_time")}
-            return {"stays": self._checks.stays, "by_role": by_role, **nulls}
+            by_kind = {kind: counted["kind", kind] for kind in contract.NOTE_TIME_KINDS}
+            return {"stays": self._checks.stays, "by_role": by_role, "by_time_kind": by_kind, **nulls}
         names = [name.removeprefix("label_") for name in self.schema.names if name.startswith("label_")]
         reasons = {n: {why: counted[n, why] for why in contract.REASONS if counted[n, why]} for n in names}
         labelled = {n: self._checks.stays - sum(reasons[n].values()) for n in names}
@@ -96,6 +97,7 @@ class Extraction:
     def _count(self, batch: dict[str, list[Any]]) -> None:
         if not self._labels:
             self._counted.update(("role", role) for role in batch["note_role"])
+            self._counted.update(("kind", kind) for kind in batch["note_time_kind"])
             for name in ("text", "note_time"):
                 self._counted["null", name] += batch[name].count(None)
             return

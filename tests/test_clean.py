@@ -72,6 +72,15 @@ def test_the_earliest_wins_in_whatever_row_it_stands(tmp_path: Path) -> None:
     assert gone == {1: "duplicate text", 3: "duplicate text"}
 
 
+def test_copies_are_counted_by_whose_text_was_kept(tmp_path: Path) -> None:
+    rows = [
+        {"visit_id": v, "person_id": p, "text": LONG, "index_time": START} for v, p in ((1, 1), (2, 1), (3, 2), (4, 2))
+    ]
+    assert run(tmp_path, rows)[2]["counts"]["copies"] == {"same patient": 1, "another patient": 2}
+    kept = run(tmp_path, rows, drop_duplicates=False)[2]
+    assert kept["counts"]["copies"] == {"same patient": 0, "another patient": 0}
+
+
 def test_text_ids_and_an_empty_window(tmp_path: Path) -> None:
     kept, _, _ = run(tmp_path, [{"visit_id": "10000032-DS-21", "text": LONG}], pa.string())
     assert kept["visit_id"].to_pylist() == ["10000032-DS-21"]

@@ -99,6 +99,7 @@ def test_text_shard_and_manifest(job: Callable[..., stage.Job]) -> None:
     assert manifest["counts"] == {
         "stays": 1250,
         "by_role": {"note": 1250, "addendum": 1250},
+        "by_time_kind": {"filed": 2500, "written": 0, "date": 0, "none": 0},
         "null_text": 62,
         "null_note_time": 0,
     }

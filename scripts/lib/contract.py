@@ -33,12 +33,13 @@ REASONS = (
     "undetermined",
 )
 WITHOUT_INDEX = REASONS[:2]
+NOTE_TIME_KINDS = ("filed", "written", "date", "none")
 
 NOT_UTF8 = object()  # what `warehouse` puts in the place of text that does not decode
 
 _TIME = pa.timestamp("us")
 _CLOSED = {
-    "note_time_kind": ("filed", "written", "date", "none"),
+    "note_time_kind": NOTE_TIME_KINDS,
     "note_time_precision": ("second", "minute", "day", "none"),
     "note_role": ("note", "addendum"),
 }
