@@ -12,7 +12,7 @@ def main(job: stage.Job) -> None:
     settings = dict(job.settings)
     windows = settings.pop("windows")
     rules = eligibility.Rules(**settings)
-    label_columns = ["visit_id", "index_time", f"label_{rules.label}", f"reason_{rules.label}"]
+    label_columns = ["visit_id", "anchor_time", "index_time", f"label_{rules.label}", f"reason_{rules.label}"]
     columns = {
         "labels": label_columns,
         "split": ["visit_id", "person_id", "part"],
@@ -30,6 +30,7 @@ def main(job: stage.Job) -> None:
             ("visit_id", identity),
             ("person_id", shards.parquet_schema(job.paths("split")[0]).field("person_id").type),
             ("note_id", identity),
+            ("anchor_time", pa.timestamp("us")),
             ("index_time", pa.timestamp("us")),
             ("step", pa.string()),
             ("reason", pa.string()),

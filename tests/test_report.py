@@ -111,6 +111,10 @@ def test_every_number_is_the_files_own(tmp_path, inputs):
             )
     assert ["notes filed after the index time", "–", "0", "not verifiable", "10 of 10 notes have no time"] in page.rows
     assert ["patients in train and test", "0", "0", "pass", "none shared"] in page.rows
+    like = "near-duplicates of another patient's training text in test"
+    assert [like, "hidden", "0.01", "pass", "hidden of 1200"] in page.rows
+    word = "highest AUROC of a single word of the training texts"
+    assert [word, "0.6123", "0.75", "pass", "of 1200 words"] in page.rows
     assert max(map(len, text)) <= 80
     assert sum("shuffled (control)" in line for line in text) == len(NAMES)
 

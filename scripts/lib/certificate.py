@@ -11,7 +11,9 @@ from html import escape
 from typing import Any
 
 from lib import html, wording
-from lib.leakage import Check, check
+from lib.verdicts import Check, Checks
+
+MADE = Checks(min_cell=0)  # what is counted here are models and thresholds; the tokenizer's rows are many
 
 
 @dataclass
@@ -33,27 +35,28 @@ def checks(fitted: Fitted) -> Iterator[Check]:
     """The checks, each {"check", "value", "limit", "verdict", "detail"}."""
     for part, what in (("train", "fitted on other rows than the training part"), ("tuning", "chosen on other rows")):
         wrong = [name for name, model in fitted.models.items() if model["data"][part] != fitted.parts[name][part]]
-        yield check(f"models {what}", len(wrong), 0, f"of {len(fitted.models)}, by the hash of the {part} file")
+        yield MADE.none(f"models {what}", len(wrong), f"of {len(fitted.models)}, by the hash of the {part} file")
     for name, made in fitted.tokenizers.items():
         yield _tokenizer(name, made["seen"])
     unknown = sum(not scratch for scratch in fitted.starts.values())
     detail = f"{len(fitted.starts)} started from random weights"
     if unknown:
         detail = f"{unknown} of {len(fitted.starts)} start from pretrained weights: what these have read is not known"
-    yield check("models whose start may have read these notes", None if unknown else 0, 0, detail)
+    name = "models whose start may have read these notes"
+    yield MADE.unknown(name, 0, detail) if unknown else MADE.none(name, 0, detail)
     for name, what in (("threshold", "thresholds"), ("recalibration", "recalibrations")):
         made_on = [_fitted_on(one.get(name)) for one in fitted.evaluated]
         given = [part for part in made_on if part]
         wrong_parts = sum(part != "calibration" for part in given)
-        yield check(f"{what} fitted on other rows than the calibration part", wrong_parts, 0, f"of {len(given)}")
+        yield MADE.none(f"{what} fitted on other rows than the calibration part", wrong_parts, f"of {len(given)}")
 
 
 def _tokenizer(name: str, seen: Any) -> Check:
     what = f"rows of other parts that tokenizer {name} has seen"
     if not isinstance(seen, Mapping):
-        return check(what, None, 0, "it was trained elsewhere")
+        return MADE.unknown(what, 0, "it was trained elsewhere")
     other = sum(rows for part, rows in seen["parts"].items() if part != "train")
-    return check(what, other, 0, f"it has seen {seen['rows']} rows of {seen['patients']} patients")
+    return MADE.none(what, other, f"it has seen {seen['rows']} rows of {seen['patients']} patients")
 
 
 def _fitted_on(made: Any) -> str | None:

@@ -261,6 +261,20 @@ class Replay(Block):
     seed: StrictInt = Field(1, description="Another seed, other stays.")
 
 
+class Leakage(Block):
+    """What the leakage certificate allows. Beyond it a run stops before it trains; within it no model knows of it."""
+
+    max_near_duplicates: Share = Field(
+        0.01, description="Share of a part's rows whose text is nearly that of another patient's training row."
+    )
+    max_term_auroc: Annotated[Number, Field(ge=0.5, le=1)] = Field(
+        0.75, description="Of any single word of the training texts; 1 where a text is meant to tell its label."
+    )
+    max_lost_events: Share = Field(
+        0.15, description="Share of a binary task's events that came before the note was filed, so that they are out."
+    )
+
+
 class Config(Block):
     """The whole of a run's configuration."""
 
@@ -279,6 +293,7 @@ class Config(Block):
     seeds: list[StrictInt] = Field([0], min_length=1, description="One finetune a seed.")
     evaluate: Evaluate = Field(Evaluate(), description="Intervals, thresholds, the headline.")
     replay: Replay = Field(Replay(), description="How many stays are replayed without their future.")
+    leakage: Leakage = Field(Leakage(), description="Limits of the leakage certificate.")
     min_cell: Annotated[StrictInt, Field(ge=0)] = Field(10, description="Smaller counts are not reported.")
 
     @check(mode="after")

@@ -92,6 +92,7 @@ def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[d
             "visit_id": visit_id,
             "person_id": assigned["person_id"],
             "note_id": clean.get(visit_id, {}).get("note_id"),
+            "anchor_time": row["anchor_time"],
             "index_time": row["index_time"],
             "step": step,
             "reason": reason,

@@ -41,6 +41,8 @@ def checks(made: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for check in made:
         value, limit = (wording.NONE if check[key] is None else f"{check[key]:,}" for key in ("value", "limit"))
+        if check["value"] is None and check["verdict"] != "not verifiable":
+            value = wording.HIDDEN
         rows.append([check["check"], value, limit, check["verdict"], check["detail"]])
     out = table(["Check", "Found", "Allowed", "Verdict", "Detail"], rows, left=1, also_left=3)
     for kind, style in (("pass", "pass"), ("fail", "fail"), ("not verifiable", "open")):

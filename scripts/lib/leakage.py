@@ -1,48 +1,67 @@
 """The leakage certificate of a task: each check with its number, its limit and a verdict, zeros included.
 
 Patients in two parts and identical texts in two parts are the leaks most often found in published models (Kapoor and
-Narayanan, Patterns 2023); a label window that reaches into the temporal test is a third. What a source does not know
-(a filing time, for instance) is "not verifiable", never zero.
+Narayanan, Patterns 2023); near-duplicates, words that tell the label, notes filed after the outcome and label windows
+that reach into the temporal test are others. What a source does not know (a filing time, for instance) is "not
+verifiable", never zero. A number of few rows is hidden (None beside another verdict): see `disclosure`.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lib.minhash import SHINGLE, SIMILAR
+from lib.note_times import of_time
+from lib.revealing import MIN_CLASS_ROWS, MIN_ROWS, Term
 from lib.splits import PARTS, TEMPORAL
+from lib.verdicts import Check, Checks
 
-Check = dict[str, Any]
-
-
-def check(name: str, value: int | None, limit: int | None, detail: str) -> Check:
-    verdict = "not verifiable" if value is None else "reported" if limit is None or value <= limit else "fail"
-    if limit is not None and value is not None and value <= limit:
-        verdict = "pass"
-    return {"check": name, "value": value, "limit": limit, "verdict": verdict, "detail": detail}
+WORDS = "highest AUROC of a single word of the training texts"
+TELLING = 0.6  # beyond it words are counted
 
 
-def certificate(
-    rows: pa.Table, manifests: list[dict[str, Any]], task: str, horizon_days: int, temporal_from: str | None
-) -> dict[str, Any]:
-    """{"task", "checks": [{"check", "value", "limit", "verdict", "detail"}], "verdict"} from the eligible rows.
+@dataclass(frozen=True)
+class Evidence:
+    """What is looked at: the task's eligibility rows, manifests of its windows, its cohort's near-duplicates, words.
 
-    `rows`: visit_id, person_id, index_time, part, text_hash of every stay (part null: not in). `manifests`: of the
-    text extracts, for what is known of note times. The verdict is "fail" if any check fails.
+    `rows`: visit_id, person_id, anchor_time, index_time, step, reason, part, label, text_hash of every stay. `pairs`
+    and `duplicates`: the shard and the manifest of `duplicates`. `words`: from `revealing.ranked`.
     """
-    rows = rows.filter(pc.is_valid(rows["part"]))
-    checks = [*_between_parts(rows), *_times(rows, manifests, horizon_days, temporal_from)]
-    return {
-        "task": task,
-        "checks": checks,
-        "verdict": "fail" if any(c["verdict"] == "fail" for c in checks) else "pass",
-    }
+
+    rows: pa.Table
+    extracts: Sequence[Mapping[str, Any]]
+    cleaned: Sequence[Mapping[str, Any]]
+    pairs: pa.Table
+    duplicates: Mapping[str, Any]
+    words: Sequence[Term] | None
 
 
-def _between_parts(rows: pa.Table) -> Iterator[Check]:
+def certificate(found: Evidence, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """{"task", "checks": [{"check", "value", "limit", "verdict", "detail"}], "verdict"}.
+
+    `settings`: task, kind, anchor, horizon_days, maturity_days, temporal_from, limits, min_cell. The verdict is "fail"
+    if any check fails.
+    """
+    checks, limits = Checks(settings["min_cell"]), settings["limits"]
+    rows = found.rows.filter(pc.is_valid(found.rows["part"]))
+    made = [
+        *_between_parts(checks, rows),
+        *_copies(checks, found),
+        *_near_duplicates(checks, rows, found, limits["max_near_duplicates"]),
+        *_words(checks, found.words, limits["max_term_auroc"]),
+        *of_time(checks, rows, found.extracts, settings),
+    ]
+    if settings["kind"] == "binary":
+        made.append(_lost_events(checks, found.rows, limits["max_lost_events"]))
+    failed = any(check["verdict"] == "fail" for check in made)
+    return {"task": settings["task"], "checks": made, "verdict": "fail" if failed else "pass"}
+
+
+def _between_parts(checks: Checks, rows: pa.Table) -> Iterator[Check]:
     parts = rows["part"].to_pylist()
     for column, what in (("person_id", "patients"), ("visit_id", "stays"), ("text_hash", "identical texts")):
         held: dict[str, set[Any]] = {part: set() for part in (*PARTS, TEMPORAL)}
@@ -50,38 +69,74 @@ def _between_parts(rows: pa.Table) -> Iterator[Check]:
             held[part].add(key)
         for one, other in combinations(PARTS, 2):
             shared = len(held[one] & held[other])
-            yield check(f"{what} in {one} and {other}", shared, 0, "the parts must not share any")
+            yield checks.none(f"{what} in {one} and {other}", shared, "the parts must not share any")
         if column != "person_id":
             earlier = set().union(*(held[part] for part in PARTS))
-            yield check(f"{what} in temporal test and before", len(earlier & held[TEMPORAL]), 0, "none may be shared")
+            yield checks.none(
+                f"{what} in temporal test and before", len(earlier & held[TEMPORAL]), "none may be shared"
+            )
         else:
             seen, all_of = len(held["train"] & held[TEMPORAL]), len(held[TEMPORAL])
-            yield check(
-                "patients of the temporal test seen in training", seen, None, f"of {all_of}; figures are given for both"
-            )
+            name = "patients of the temporal test seen in training"
+            yield checks.count(name, seen, all_of, "; figures are given for both")
 
 
-def _times(
-    rows: pa.Table, manifests: list[dict[str, Any]], horizon_days: int, temporal_from: str | None
-) -> Iterator[Check]:
-    counts = [manifest["counts"] for manifest in manifests]
-    notes = sum(manifest["rows"] for manifest in manifests)
-    untimed = sum(count["null_note_time"] for count in counts)
-    # A later note stops `extract`, so what is left to know is how many notes have a time at all.
-    yield check(
-        "notes filed after the index time",
-        None if notes and untimed == notes else 0,
-        0,
-        f"{untimed} of {notes} notes have no time" if untimed else f"checked on all {notes} notes",
-    )
-    if temporal_from is None:
-        yield check("label windows that reach the temporal test", None, 0, "the split has no temporal_from")
+def _copies(checks: Checks, found: Evidence) -> Iterator[Check]:
+    """Identical texts that were dropped: within a window by `clean`, of a later window by `eligibility`."""
+    copies = [manifest["counts"]["copies"] for manifest in found.cleaned]
+    counted = {whose: sum(window[whose] for window in copies) for whose in ("same patient", "another patient")}
+    owner: dict[bytes, Any] = {}
+    columns = (found.rows[name].to_pylist() for name in ("text_hash", "person_id", "reason"))
+    for digest, person, reason in zip(*columns, strict=True):
+        first = person if digest is None else owner.setdefault(digest, person)
+        if digest is not None and reason == "duplicate text":
+            counted["same patient" if person == first else "another patient"] += 1
+    stays = sum(manifest["rows"] + sum(manifest["counts"]["copies"].values()) for manifest in found.cleaned)
+    for whose, number in counted.items():
+        name = f"copies of {whose.replace('same', 'the same')}'s text, dropped"
+        yield checks.count(name, number, stays, " texts; of identical ones the earliest is kept")
+
+
+def _near_duplicates(checks: Checks, rows: pa.Table, found: Evidence, limit: float) -> Iterator[Check]:
+    part_of = dict(zip(rows["visit_id"].to_pylist(), rows["part"].to_pylist(), strict=True))
+    like_training: dict[str, set[Any]] = {part: set() for part in (*PARTS[1:], TEMPORAL)}
+    carried: set[Any] = set()
+    columns = (found.pairs[name].to_pylist() for name in ("visit_id_a", "visit_id_b", "same_patient"))
+    for a, b, same_patient in zip(*columns, strict=True):
+        for one, other in ((a, b), (b, a)):
+            part, against = part_of.get(one), part_of.get(other)
+            if part in like_training and against == "train" and not same_patient:
+                like_training[part].add(one)
+            if part == TEMPORAL and against in PARTS and same_patient:
+                carried.add(one)
+    capped = found.duplicates["counts"]["buckets not compared in full"]
+    how = f"Jaccard similarity of {SHINGLE}-word shingles of {SIMILAR:g} and more"
+    how += f"; a lower bound, {capped} buckets of very frequent texts were not compared in full" if capped else ""
+    sizes = {part: list(part_of.values()).count(part) for part in like_training}
+    for part, like in like_training.items():
+        name = f"near-duplicates of another patient's training text in {part.replace('_', ' ')}"
+        yield checks.share(name, len(like), sizes[part], limit, how)
+    name = "near-duplicates of the same patient's earlier text in temporal test"
+    yield checks.share(name, len(carried), sizes[TEMPORAL], None, how)
+
+
+def _words(checks: Checks, words: Sequence[Term] | None, limit: float) -> Iterator[Check]:
+    if not words:
+        few = (
+            f"no class, with the rest against it, of {MIN_CLASS_ROWS} rows" if words is None else "no word is frequent"
+        )
+        yield checks.unknown(WORDS, limit, few)
         return
-    begins = datetime.fromisoformat(temporal_from)
-    earlier = rows.filter(pc.not_equal(rows["part"], TEMPORAL))
-    reaching = sum(t + timedelta(days=horizon_days) >= begins for t in earlier["index_time"].to_pylist())
-    yield check(
-        "label windows that reach the temporal test", reaching, 0, f"{horizon_days} days before {temporal_from}"
-    )
-    late = rows.filter(pc.equal(rows["part"], TEMPORAL))["index_time"].to_pylist()
-    yield check("temporal test rows before its first day", sum(t < begins for t in late), 0, "by index time")
+    number = len(words)
+    detail = f"of {number} words in at least {MIN_ROWS} rows; the words are in leakage/ of the private folder"
+    yield checks.number(WORDS, round(words[0].auroc, 4), limit, detail, words[0].auroc > limit)
+    telling = sum(word.auroc > TELLING for word in words)
+    yield checks.number(f"words with an AUROC over {TELLING:g}", telling, None, f"of {number}")
+
+
+def _lost_events(checks: Checks, rows: pa.Table, limit: float) -> Check:
+    """Events before the note was there are out of the data: where they are many, those left are a selected lot."""
+    lost = pc.sum(pc.equal(rows["reason"], "event_before_index")).as_py() or 0
+    seen = pc.sum(pc.and_(pc.is_valid(rows["part"]), pc.equal(rows["label"], 1))).as_py() or 0
+    detail = "where notes are often filed late, the events that are left are a selected lot"
+    return checks.share("events lost because the note was filed after them", lost, lost + seen, limit, detail)

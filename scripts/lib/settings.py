@@ -175,7 +175,17 @@ class Settings:
         return {}
 
     def leakage(self, task: str) -> dict[str, Any]:
-        return self._clock(task) | {"task": task}
+        block = self._config.tasks[task]
+        cohort = self._config.cohorts[block.cohort]
+        return self._clock(task) | {
+            "task": task,
+            "kind": block.kind,
+            "class_names": block.names(),
+            "anchor": cohort.anchor,
+            "maturity_days": cohort.labels[block.label].maturity_days,
+            "limits": self._config.leakage.model_dump(),
+            "min_cell": self._config.min_cell,
+        }
 
     def _clock(self, task: str) -> dict[str, Any]:
         """How far the task's label looks ahead, and where the temporal test begins."""

@@ -34,17 +34,20 @@ def text_extract(path: Path, rows: list[dict[str, Any]], identity: pa.DataType |
 def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
     """The four tables `eligibility.decide` takes, from one description a stay.
 
-    Keys: visit_id; person_id, day (of the index time), label, reason, part, text (None: no eligible note) or dropped.
+    Keys: visit_id; person_id, day (of the index time, a day after the anchor), label, reason, part, text (None: no
+    eligible note) or dropped.
     """
     stays = sorted(stays, key=lambda s: s["visit_id"])
     labels, split, clean, dropped = [], [], [], []
     for stay in stays:
         visit, person = stay["visit_id"], stay.get("person_id", stay["visit_id"])
         text, reason = stay.get("text", f"text {visit}"), stay.get("reason")
-        index = START + timedelta(days=stay.get("day", 0)) if text is not None else None
+        anchor = START + timedelta(days=stay.get("day", 0) - 1)
+        index = anchor + timedelta(days=1) if text is not None else None
         label = None if reason else stay.get("label", 0)
         labels.append(
-            {"visit_id": visit, "person_id": person, "index_time": index, "label_x": label, "reason_x": reason}
+            {"visit_id": visit, "person_id": person, "anchor_time": anchor, "index_time": index}
+            | {"label_x": label, "reason_x": reason}
         )
         split.append({"visit_id": visit, "person_id": person, "part": stay.get("part", "train")})
         if "dropped" in stay:
@@ -56,6 +59,7 @@ def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
         "labels": [
             ("visit_id", pa.int64()),
             ("person_id", pa.int64()),
+            ("anchor_time", TIME),
             ("index_time", TIME),
             ("label_x", pa.int64()),
             ("reason_x", pa.string()),

@@ -18,7 +18,18 @@ from checkout import Checkout, small_config
 pytestmark = pytest.mark.slow
 # In the order in which the workflow comes to them, so that little has to be made again before the next is hit.
 DATA = ["demo_hospital", "extract", "clean", "inventory", "split", "tokenizer", "eligibility", "pretokenize", "dataset"]
-MODELS = ["leakage", "flow", "finetune", "baseline", "predict", "evaluate", "compare", "figures", "report"]
+MODELS = [
+    "duplicates",
+    "leakage",
+    "flow",
+    "finetune",
+    "baseline",
+    "predict",
+    "evaluate",
+    "compare",
+    "figures",
+    "report",
+]
 STAGES = [*DATA, *MODELS]
 A_STAGE = int(os.environ.get("NOTECAST_KILLS", "2"))
 

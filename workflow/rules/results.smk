@@ -27,12 +27,21 @@ rule flow:
 # A checkpoint: certified anew, the data do not train anew.
 checkpoint leakage:
     input:
-        stamp=plan.stamp("leakage", "<results>/leakage/{task}.json"),
+        stamp=plan.stamp(
+            "leakage",
+            "<results>/leakage/{task}.json",
+            "<private>/leakage/{task}.terms.csv",
+        ),
         manifest=behind("inventory", "<private>/eligibility/{task}.json"),
         extracts=behind("inventory", "<private>/extract/{cohort}/{window}.text.json"),
+        cleaned=behind("inventory", "<private>/clean/{cohort}/{window}.json"),
+        duplicates=behind("inventory", "<private>/duplicates/{cohort}.json"),
         rows=ancient(behind("inventory", "<private>/eligibility/{task}.parquet")),
+        clean=ancient(behind("inventory", "<private>/clean/{cohort}/{window}.parquet")),
+        pairs=ancient(behind("inventory", "<private>/duplicates/{cohort}.parquet")),
     output:
         certificate="<results>/leakage/{task}.json",
+        terms="<private>/leakage/{task}.terms.csv",
     log:
         "<logs>/leakage/{task}.log",
     conda:
@@ -44,7 +53,9 @@ checkpoint leakage:
         "Certifying {wildcards.task} against leakage"
     shell:
         "logged {log} python scripts/leakage.py --settings {params.settings:q} --code {params.code} "
-        "--rows {input.rows:q} --extracts {input.extracts:q} --certificate {output.certificate:q}"
+        "--rows {input.rows:q} --extracts {input.extracts:q} --cleaned {input.cleaned:q} --clean {input.clean:q} "
+        "--pairs {input.pairs:q} --duplicates {input.duplicates:q} "
+        "--certificate {output.certificate:q} --terms {output.terms:q}"
 
 
 rule evaluate:
