@@ -99,10 +99,11 @@ def _copies(checks: Checks, found: Evidence) -> Iterator[Check]:
 
 def _near_duplicates(checks: Checks, rows: pa.Table, found: Evidence, limit: float) -> Iterator[Check]:
     part_of = dict(zip(rows["visit_id"].to_pylist(), rows["part"].to_pylist(), strict=True))
+    patient_of = dict(zip(rows["visit_id"].to_pylist(), rows["person_id"].to_pylist(), strict=True))
     like_training: dict[str, set[Any]] = {part: set() for part in (*PARTS[1:], TEMPORAL)}
     carried: set[Any] = set()
-    columns = (found.pairs[name].to_pylist() for name in ("visit_id_a", "visit_id_b", "same_patient"))
-    for a, b, same_patient in zip(*columns, strict=True):
+    for a, b in zip(found.pairs["visit_id_a"].to_pylist(), found.pairs["visit_id_b"].to_pylist(), strict=True):
+        same_patient = patient_of.get(a) == patient_of.get(b)  # by the key of the split
         for one, other in ((a, b), (b, a)):
             part, against = part_of.get(one), part_of.get(other)
             if part in like_training and against == "train" and not same_patient:
