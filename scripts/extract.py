@@ -2,7 +2,8 @@
 
 settings: kind (text: one row a note | labels: one row a stay), sql (the query's file), sql_sha256 (its hash when the
 job was planned), id_type (integer | text), window_start, window_end (half-open), known_until (labels), parameters.
-workflow/sql/README.md is the contract. Every fault is counted to the end; then nothing is written and all are told.
+Rows of patients in `exclusions` are left out, and counted. workflow/sql/README.md is the contract. Every fault is
+counted to the end; then nothing is written and all are told.
 """
 
 from collections import Counter
@@ -15,13 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib import contract, shards, sqltext, stage, warehouse
+from lib import contract, optouts, shards, sqltext, stage, warehouse
 
 SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative to here, the repository's root
 
 
 def main(job: stage.Job) -> None:
-    with asked(job.path("database"), job.settings, job.neutral) as (extraction, tables):
+    opted_out = frozenset(optouts.read(job.path("exclusions")).to_pylist())
+    with asked(job.path("database"), job.settings, job.neutral, opted_out) as (extraction, tables):
         rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
     job.say(f"{Path(job.settings['sql']).name}: {rows} rows")
     counts = extraction.counts()
@@ -32,13 +34,16 @@ def main(job: stage.Job) -> None:
 
 @contextmanager
 def asked(
-    database: Path, settings: dict[str, Any], neutral: dict[str, Any]
+    database: Path, settings: dict[str, Any], neutral: dict[str, Any], opted_out: frozenset[str] = frozenset()
 ) -> Iterator[tuple["Extraction", Iterator[pa.RecordBatch]]]:
-    """The query of `settings` on its way out of `database`: what it will hold and count, and its rows, checked."""
+    """The query of `settings` on its way out of `database`: what it will hold and count, and its rows, checked.
+
+    `opted_out`: ids, as text, of patients whose rows are left out.
+    """
     name, sql, parameters = query(settings)
     with warehouse.connect(database) as connection:
         found, batches = warehouse.stream(connection, sql, parameters, neutral.get("batch_rows", 1000), name)
-        extraction = Extraction(name, found, settings)
+        extraction = Extraction(name, found, settings, opted_out)
         yield extraction, extraction.tables(batches)
 
 
@@ -52,7 +57,7 @@ def query(settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
 class Extraction:
     """One query's rows on their way from the database to the shard: converted, checked, counted."""
 
-    def __init__(self, name: str, found: list[str], settings: dict[str, Any]) -> None:
+    def __init__(self, name: str, found: list[str], settings: dict[str, Any], opted_out: frozenset[str]) -> None:
         self._name = f"{name}, window {settings['window_start']} to {settings['window_end']}"
         self._found = found
         self._labels = settings["kind"] == "labels"
@@ -62,6 +67,9 @@ class Extraction:
         if faults:
             raise stage.StageError("\n  ".join([f"{name}: the columns are not the contract's", *faults]))
         self.schema = contract.schema(self._columns)
+        patient = optouts.patient_column(found)
+        assert patient is not None  # the contract has it
+        self._patient, self._opted_out, self._excluded = found.index(patient), opted_out, 0
         window = (datetime.fromisoformat(settings["window_start"]), datetime.fromisoformat(settings["window_end"]))
         self._checks = contract.RowChecks(self._columns, window)
         self._faults = contract.Faults()
@@ -72,7 +80,7 @@ class Extraction:
 
         Raises StageError at the end of the rows if any of them broke the contract.
         """
-        for rows in _regrouped(chain.from_iterable(batches), shards.ROW_GROUP_ROWS):
+        for rows in _regrouped(self._kept(chain.from_iterable(batches)), shards.ROW_GROUP_ROWS):
             raw = dict(zip(self._found, zip(*rows, strict=True), strict=True))
             batch = {c.name: contract.convert(c, raw[c.name], self._faults) for c in self._columns}
             self._checks.check(batch, self._faults)
@@ -82,17 +90,27 @@ class Extraction:
             raise stage.StageError("\n  ".join([f"{self._name}: rows break the contract", *self._faults.tell()]))
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest: of notes roles, kinds of time and NULLs; of stays how many have each reason, by label."""
-        counted = self._counted
+        """For the manifest: of notes roles, kinds of time and NULLs; of stays how many have each reason, by label.
+
+        `excluded` are the rows (notes or stays) of patients who opted out, which are in no other count.
+        """
+        counted, stays = self._counted, {"stays": self._checks.stays, "excluded": self._excluded}
         if not self._labels:
             by_role = {role: counted["role", role] for role in ("note", "addendum")}
             nulls = {f"null_{name}": counted["null", name] for name in ("text", "note_time")}
             by_kind = {kind: counted["kind", kind] for kind in contract.NOTE_TIME_KINDS}
-            return {"stays": self._checks.stays, "by_role": by_role, "by_time_kind": by_kind, **nulls}
+            return {**stays, "by_role": by_role, "by_time_kind": by_kind, **nulls}
         names = [name.removeprefix("label_") for name in self.schema.names if name.startswith("label_")]
         reasons = {n: {why: counted[n, why] for why in contract.REASONS if counted[n, why]} for n in names}
         labelled = {n: self._checks.stays - sum(reasons[n].values()) for n in names}
-        return {"stays": self._checks.stays, "labelled": labelled, "reasons": reasons}
+        return {**stays, "labelled": labelled, "reasons": reasons}
+
+    def _kept(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            if self._opted_out and str(row[self._patient]) in self._opted_out:
+                self._excluded += 1
+            else:
+                yield row
 
     def _count(self, batch: dict[str, list[Any]]) -> None:
         if not self._labels:
@@ -143,4 +161,4 @@ def _regrouped(rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tupl
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, inputs=["database"], outputs=["shard", "manifest"])
+    stage.run(main, __doc__, inputs=["database", "exclusions"], outputs=["shard", "manifest"])

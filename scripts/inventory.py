@@ -1,13 +1,15 @@
 """Take the inventory of a cohort's windows: the rows and hashes of its clean texts and of its split, in one small file.
 
 It is a checkpoint of the workflow: when cleaning or splitting runs again and everything comes out as it was, this file
-is equal too, and nothing behind it runs.
+is equal too, and nothing behind it runs. Everything that learns stands behind it: a patient who has opted out and is
+still held in an extract stops the run here.
 """
 
-from lib import shards, stage
+from lib import optouts, shards, stage
 
 
 def main(job: stage.Job) -> None:
+    _nobody_opted_out(job)
     content = {}
     for kind in ("clean", "split"):
         windows = {path.stem: shards.read_json(path) for path in job.paths(kind)}
@@ -17,5 +19,24 @@ def main(job: stage.Job) -> None:
     job.say(f"{stays} stays, {texts} with a text, in {len(content['clean'])} windows")
 
 
+def _nobody_opted_out(job: stage.Job) -> None:
+    """Raises StageError, with counts, if an extract holds a patient of the list."""
+    ids = optouts.read(job.path("exclusions"))
+    patients: set[str] = set()
+    windows: set[str] = set()
+    for path in job.paths("extracts") if len(ids) else []:
+        found = optouts.rows_of(path, ids)
+        if found is None:
+            raise stage.StageError(f"{path.parent.name}/{path.name} does not say whose its rows are; remove it")
+        if len(found):
+            patients.update(found.to_pylist())
+            windows.add(path.name.split(".")[0])
+    if patients:
+        raise stage.StageError(
+            f"{job.path('inventory').stem}: {len(patients)} patients who opted out (source.exclusions) are still held "
+            f"in {len(windows)} windows, and perhaps in models; run: python scripts/purge.py --configfile FILE --remove"
+        )
+
+
 if __name__ == "__main__":
-    stage.run(main, __doc__, inputs=["clean*", "split*"], outputs=["inventory"])
+    stage.run(main, __doc__, inputs=["clean*", "split*", "extracts*", "exclusions"], outputs=["inventory"])

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 import extract
 from history import in_progress, kind, notes
-from lib import shards, sqltext, stage
+from lib import optouts, shards, sqltext, stage
 from lib.demo_schema import create_indexes, create_tables, insert
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -210,6 +210,8 @@ def run(database: Path, given: dict[str, Any], name: str = "shard", batch_rows: 
     """Run the real extract stage; the shard and its manifest lie beside the database under `name`."""
     files = {"database": database, "shard": database.with_name(f"{name}.parquet")}
     files["manifest"] = database.with_name(f"{name}.json")
+    files["exclusions"] = database.with_name("exclusions.txt")
+    optouts.publish(files["exclusions"], [])
     extract.main(stage.Job(given, files, {"batch_rows": batch_rows}))
     return shards.read_parquet(files["shard"])
 

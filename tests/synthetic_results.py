@@ -183,7 +183,7 @@ def flow(path: Path, task: dict[str, Any]) -> Path:
     for name, stays in parts.items():
         part = step(name, "", stays, {})
         described[name] = {key: part[key] for key in ("patients", "stays", "classes", "events")}
-    shards.write_json(path, {"task": task["name"], "unit": "stays", "steps": steps, "parts": described})
+    shards.write_json(path, {"task": task["name"], "unit": "stays", "opted_out": 0, "steps": steps, "parts": described})
     return path
 
 

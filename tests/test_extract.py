@@ -2,7 +2,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 import extract
 import omop_db
-from lib import shards, sqltext, stage
+from lib import optouts, shards, sqltext, stage
 
 CANARY = "Ingrid Canary 1234567"
 TEXT_SQL = """
@@ -51,7 +51,13 @@ def _row(n: int) -> tuple[Any, ...]:
 
 @pytest.fixture
 def job(database: Path, tmp_path: Path) -> Callable[..., stage.Job]:
-    def made(sql: str, kind: str = "text", neutral: dict[str, Any] | None = None, **changed: Any) -> stage.Job:
+    def made(
+        sql: str,
+        kind: str = "text",
+        neutral: dict[str, Any] | None = None,
+        opted_out: Sequence[str] = (),
+        **changed: Any,
+    ) -> stage.Job:
         query = tmp_path / "own.sql"
         query.write_text(sql, encoding="utf-8")
         settings = {
@@ -66,6 +72,8 @@ def job(database: Path, tmp_path: Path) -> Callable[..., stage.Job]:
         if kind == "labels":
             settings["known_until"] = "2015-02-01 00:00:00"
         files = {"database": database, "shard": tmp_path / "w.parquet", "manifest": tmp_path / "w.json"}
+        files["exclusions"] = tmp_path / "exclusions.txt"
+        optouts.publish(files["exclusions"], opted_out)
         return stage.Job(settings | changed, files, neutral or {})
 
     return made
@@ -98,6 +106,7 @@ def test_text_shard_and_manifest(job: Callable[..., stage.Job]) -> None:
     assert manifest["rows"] == 2500
     assert manifest["counts"] == {
         "stays": 1250,
+        "excluded": 0,
         "by_role": {"note": 1250, "addendum": 1250},
         "by_time_kind": {"filed": 2500, "written": 0, "date": 0, "none": 0},
         "null_text": 62,
@@ -115,7 +124,8 @@ def test_labels_shard_and_manifest(job: Callable[..., stage.Job], database: Path
     table = shards.read_parquet(asked.path("shard"))
     assert table.schema.names[4:] == ["label_back", "reason_back", "feature_age", "group_sex"]
     counts = shards.read_json(asked.path("manifest"))["counts"]
-    assert counts == {"stays": 1250, "labelled": {"back": 650}, "reasons": {"back": {"uncoded": 600}}}
+    assert (counts["stays"], counts["excluded"]) == (1250, 0)
+    assert counts["labelled"] == {"back": 650} and counts["reasons"] == {"back": {"uncoded": 600}}
 
 
 def test_bytes_do_not_depend_on_the_batch(job: Callable[..., stage.Job]) -> None:
@@ -232,6 +242,33 @@ def test_known_until_is_for_labels_alone(job: Callable[..., stage.Job]) -> None:
     extract.main(job(LABEL_SQL, "labels"))  # a labels query may do without
 
 
+@pytest.mark.parametrize(("sql", "kind", "excluded"), [(TEXT_SQL, "text", 4), (LABEL_SQL, "labels", 2)])
+def test_rows_of_patients_who_opted_out_are_left_out_and_counted(
+    job: Callable[..., stage.Job], database: Path, sql: str, kind: str, excluded: int
+) -> None:
+    """What is wrong with their rows is nobody's business: only its type could stop the run."""
+    gone = [_row(8)[2], _row(2000)[2]]
+    change(database, "UPDATE notes SET role = 'unheard of' WHERE person = ?", gone[0])
+    asked = job(sql, kind, opted_out=[str(person) for person in [*gone, 7]])
+    extract.main(asked)
+    table = shards.read_parquet(asked.path("shard"))
+    counts = shards.read_json(asked.path("manifest"))["counts"]
+    assert (counts["stays"], counts["excluded"]) == (1248, excluded)
+    assert not set(gone) & set(table["person_id"].to_pylist())
+    assert set(table["person_id"].to_pylist()) == {_row(n)[2] for n in range(2500)} - set(gone)
+
+
+def test_text_ids_opt_out_as_they_are_written(job: Callable[..., stage.Job], database: Path) -> None:
+    change(
+        database, "UPDATE notes SET visit = CAST(id AS TEXT), person = CASE WHEN id = 7 THEN 'Ä/1' ELSE 'a' || id END"
+    )
+    sql = TEXT_SQL.replace("id AS note_id", "CAST(id AS TEXT) AS note_id")
+    asked = job(sql, opted_out=["Ä/1", "A1"], id_type="text")
+    extract.main(asked)
+    assert shards.read_json(asked.path("manifest"))["counts"]["excluded"] == 1
+    assert "7" not in shards.read_parquet(asked.path("shard"))["visit_id"].to_pylist()
+
+
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Four times the text (70 MB) takes no more memory than the first quarter did."""
     database, query = tmp_path / "big.sqlite", tmp_path / "own.sql"
@@ -258,6 +295,8 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         "parameters": {},
     }
     files = {"database": str(database), "shard": str(tmp_path / "w.parquet"), "manifest": str(tmp_path / "w.json")}
+    files["exclusions"] = str(tmp_path / "exclusions.txt")
+    optouts.publish(Path(files["exclusions"]), ["1"])
     command = [sys.executable, "-c", code, json.dumps([settings, files])]
     out = subprocess.run(command, cwd=omop_db.ROOT / "scripts", capture_output=True, text=True, check=True)
     assert int(out.stdout) < 30_000  # kB
@@ -268,7 +307,8 @@ def test_command_line(tmp_path: Path) -> None:
         hospital.history({"stays": {1: {"in": "2014-03-01 10:00", "out": "2014-03-05 12:00"}}})
     command = [sys.executable, str(omop_db.ROOT / "scripts" / "extract.py"), "--code", "c"]
     command += ["--settings", json.dumps(omop_db.settings("discharge", "labels"))]
-    for name in ("database", "shard", "manifest"):
+    optouts.publish(tmp_path / "exclusions", [])
+    for name in ("database", "exclusions", "shard", "manifest"):
         command += [f"--{name}", str(tmp_path / {"database": "hospital.sqlite"}.get(name, name))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

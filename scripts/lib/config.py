@@ -46,6 +46,9 @@ class Source(Block):
     demo: Demo | None = Field(None, description="Generate the demo hospital and read that.")
     sqlite: StrictStr | None = Field(None, description="Path of a SQLite file, opened read-only.")
     id_type: Literal["integer", "text"] = Field("integer", description="Type of note, person and visit ids.")
+    exclusions: StrictStr | None = Field(
+        None, description="File of the patients who opted out: one id a line, # begins a comment."
+    )
     data_start: date = Field(description="First day of the first window.")
     data_end: date = Field(description="Last day that the data cover completely: stated, never guessed from rows.")
     window: Literal["month", "quarter", "year"] = Field("month", description="Unit of extraction and of reuse.")

@@ -19,7 +19,7 @@ def flow(task: Mapping[str, Any], counted: Mapping[str, Any], min_cell: int) -> 
     part_lines = {name: _part_lines(task, parts[name]) for name in names}
     parts_height = 2 * PAD + LINE * (1 + max(map(len, part_lines.values()), default=0))
     hidden = min_cell > 1 and _any_hidden(counted)
-    subtitle = "Patients, stays and events at each step, and what fell out."
+    subtitle = f"Patients, stays and events at each step, and what fell out. {wording.opted_out(counted)}".rstrip()
     if hidden:
         subtitle += f" “{wording.HIDDEN}”: counts below {min_cell}, and counts that would give them away."
     total = sum(heights) + GAP * len(steps) + 0.2 + parts_height + 0.25

@@ -1,7 +1,8 @@
 """The cohort flow of a task: from all stays down to the parts, what fell out at each step and why (TRIPOD+AI 20a).
 
 It starts at stays, with a note or without, never increases, and adds up: the stays dropped at a step and those that
-remain are those before it. Small cells and their complements are hidden.
+remain are those before it. Stays of patients who opted out are left out before, and counted apart. Small cells and
+their complements are hidden.
 """
 
 from itertools import pairwise
@@ -32,10 +33,11 @@ def count(rows: pa.Table, classes: int) -> dict[str, Any]:
     return {"patients": pc.count_distinct(rows["person_id"]).as_py(), "stays": rows.num_rows, "classes": by_class}
 
 
-def cohort_flow(rows: pa.Table, task: str, classes: int, min_cell: int) -> dict[str, Any]:
-    """The flow as JSON: `steps` (step, title, patients, stays, classes, events, dropped) and `parts`.
+def cohort_flow(rows: pa.Table, task: str, classes: int, min_cell: int, opted_out: int) -> dict[str, Any]:
+    """The flow as JSON: `steps` (step, title, patients, stays, classes, events, dropped), `parts` and `opted_out`.
 
-    `rows` is the eligibility table. `events` counts label 1 of a binary task, else it is null. A hidden cell is null.
+    `rows` is the eligibility table; `opted_out` counts the stays that never left the warehouse. `events` counts label 1
+    of a binary task, else it is null. A hidden cell is null.
     """
     steps = [{"step": "stays", "title": TITLES["stays"], **count(rows, classes), "dropped": []}]
     remaining = rows
@@ -58,7 +60,8 @@ def cohort_flow(rows: pa.Table, task: str, classes: int, min_cell: int) -> dict[
         raise AssertionError("the parts do not add up to the last step")
     for described in (*steps, *parts.values()):
         _publish(described, min_cell)
-    return {"task": task, "unit": "stays", "steps": steps, "parts": parts}
+    left_out = suppress([opted_out], min_cell)[0]
+    return {"task": task, "unit": "stays", "opted_out": left_out, "steps": steps, "parts": parts}
 
 
 def _check(steps: list[dict[str, Any]]) -> None:

@@ -121,6 +121,8 @@ def _flow(result: Result, min_cell: int) -> str:
     ]
     head = ["Step", *(c.capitalize() for c in counted), *classes, "Fell out here"]
     out = html.table(head, [*rows, *parts], left=1, also_left=len(head) - 1)
+    if left_out := wording.opted_out(flow):
+        out += f'<p class="quiet">{left_out}</p>'
     if min_cell < 2:
         return out
     note = f"“{wording.HIDDEN}”: counts below {min_cell}, and counts that would give them away."

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from lib import canonical_json, provenance
+from lib import canonical_json, optouts, provenance
 from lib.config import Config
 from lib.config_errors import ConfigError
 from lib.settings import Settings
@@ -43,6 +43,7 @@ class Plan:
         self.config = config
         self.private = f"{config.private_root.rstrip('/')}/{config.name}"
         self.results = f"results/{config.name}"
+        self.exclusions = f"{self.private}/stamps/exclusions/list.txt"  # as jobs read it; there even when it is empty
         self.windows = dict(windows(config.source.data_start, config.source.data_end, config.source.window))
         self.main_process = main_process
         self._settings = cache(self._settings_of)
@@ -58,6 +59,14 @@ class Plan:
             raise ConfigError(
                 f"private_root: {self.private} cannot be made its owner's alone ({error.strerror}); give one of yours"
             ) from None
+
+    def list_exclusions(self) -> None:
+        """Bring the list that jobs read up to date with the site's."""
+        source = self.config.source
+        try:
+            optouts.publish(Path(self.exclusions), optouts.load(source.exclusions, source.id_type))
+        except ValueError as error:
+            raise ConfigError(f"source.exclusions: {error}") from None
 
     # --- what there is -------------------------------------------------------------------------------------------
 

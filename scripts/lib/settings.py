@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import canonical_json, point_in_time, provenance, splits
+from lib import canonical_json, optouts, point_in_time, provenance, splits
 from lib.config import Task
 from lib.config_errors import ConfigError, no_such
 from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
@@ -83,6 +83,7 @@ class Settings:
         if database and not Path(database).is_file():
             # Not its value: whoever mistakes the key writes a connection string there, password included.
             raise ConfigError("source.sqlite: there is no such file; a path begins at the folder that you run in")
+        self._check_exclusions()
         if self._config.split.salt_env:
             self._secret_salt()
         for name in self._config.cohorts:
@@ -93,6 +94,18 @@ class Settings:
                 raise ConfigError(f"cohorts.{name}.sql: there is no file {error.filename}") from None
             except SqlError as error:
                 raise ConfigError(f"cohorts.{name}: {error}") from None
+
+    def _check_exclusions(self) -> None:
+        """The list of those who opted out names patients: it is not for the clone."""
+        if (given := self._config.source.exclusions) is None:
+            return
+        path, here, private = (Path(name).resolve() for name in (given, ".", self._config.private_root))
+        if not path.is_file():
+            raise ConfigError(f"source.exclusions: there is no file {given}")
+        if path.is_relative_to(here) and not path.is_relative_to(private):
+            raise ConfigError(
+                f"source.exclusions: {given} names patients; put it outside the clone, or in private_root"
+            )
 
     def _queries(self, cohort: str) -> list[str]:
         return [f"{self._config.cohorts[cohort].sql}{ending}" for ending in (".sql", ".labels.sql")]
@@ -114,7 +127,7 @@ class Settings:
         return self._config.clean.model_dump() | {"notes": block.notes, "addenda": block.addenda}
 
     def inventory(self, cohort: str) -> dict[str, Any]:
-        return {}
+        return {"exclusions": optouts.version(Path(self._plan.exclusions))}  # not even --touch hides another list
 
     def split(self, cohort: str, window: str) -> dict[str, Any]:
         block = self._config.split
@@ -282,7 +295,7 @@ class Settings:
         }
 
     def resolve(self) -> dict[str, Any]:
-        hidden: Any = {"private_root": True, "source": {"sqlite"}}  # host paths are not for the report
+        hidden: Any = {"private_root": True, "source": {"sqlite", "exclusions"}}  # host paths are not for the report
         return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
 
     def report(self) -> dict[str, Any]:

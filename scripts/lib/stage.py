@@ -91,7 +91,7 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
         if isinstance(error, SystemExit) and isinstance(error.code, int):
             raise
         traceback.clear_frames(error.__traceback__)  # what filled the memory must not be in the way of telling it
-        _fail(error, _without_data(error), 70)
+        _fail(error, without_data(error), 70)
 
 
 def _print(line: str) -> None:
@@ -160,7 +160,7 @@ def _json(text: str) -> Any:
         raise argparse.ArgumentTypeError("this is no JSON") from None
 
 
-def _without_data(error: BaseException) -> str:
+def without_data(error: BaseException) -> str:
     """The exception's type and where in our code it rose: no foreign message, as those echo values."""
     ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(SCRIPTS)]
     where = " < ".join(f"{Path(f.filename).name}:{f.lineno} ({f.name})" for f in reversed(ours))

@@ -37,6 +37,12 @@ def count(value: int | None) -> str:
     return HIDDEN if value is None else f"{value:,}"
 
 
+def opted_out(flow: Mapping[str, Any]) -> str:
+    """What a flow does not begin with; '' where nobody has opted out."""
+    stays = flow["opted_out"]
+    return "" if stays == 0 else f"Stays of patients who opted out, left out before: {count(stays)}."
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A fixed number of decimals, with a true minus; None -> a dash."""
     if value is None:

@@ -106,3 +106,12 @@ def test_the_flow_of_classes_counts_classes_and_hides_nothing_unsaid(tmp_path):
 
 def stage_flow(folder, task: dict) -> dict:
     return stage.shards.read_json(made.flow(folder / "flow.json", task))
+
+
+def test_the_flow_says_how_many_stays_of_patients_who_opted_out_were_left_out(tmp_path):
+    task = made.TASKS["readmission"]
+    counted = stage_flow(tmp_path, task)
+    for opted_out, said in ((0, None), (12, "before: 12."), (None, "before: hidden.")):
+        with figures.styled():
+            written = " ".join(texts(flow(task, counted | {"opted_out": opted_out}, 10)))
+        assert (said in written) if said else ("opted out" not in written)

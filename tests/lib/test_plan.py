@@ -156,6 +156,8 @@ def test_the_configurations_hash_is_of_what_it_says() -> None:
         ),
         ({"clean": {"steps": ["mine:step"]}}, "clean.steps.0: there is no file mine.py"),
         ({"source": {"demo": None, "sqlite": "none.sqlite"}}, "source.sqlite: there is no such file"),
+        ({"source": {"exclusions": "none.txt"}}, "source.exclusions: there is no file none.txt"),
+        ({"source": {"exclusions": "README.md"}}, "README.md names patients; put it outside the clone"),
         (
             {"models": {"tiny": {"start": {"scratch": None, "folder": "none/here"}}}},
             "models.tiny.start.folder: there is no folder none/here",
@@ -205,3 +207,29 @@ def test_a_private_root_that_cannot_be_made_is_a_fault_of_the_configuration(tmp_
     (tmp_path / "rooms").write_text("a file", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"private_root: .*rooms/small cannot be made its owner's alone \(Not a dir"):
         Plan(validated(Config, small_config(private_root=str(tmp_path / "rooms")))).make_private()
+
+
+def test_those_who_opted_out_are_in_no_setting_but_another_list_is_another_version(tmp_path: Path) -> None:
+    given = tmp_path / "list.txt"
+
+    def told(content: str) -> tuple[str, str]:
+        given.write_text(content, encoding="utf-8")
+        changes = {"private_root": str(tmp_path / "private"), "source": {"exclusions": str(given)}}
+        which = Plan(validated(Config, small_config(**changes)))
+        which.list_exclusions()
+        every = [which.settings("inventory")({"cohort": "discharge"}), which.settings("resolve")({})]
+        every += [which.settings("extract")({"cohort": "discharge", "window": "2019", "kind": "text"})]
+        assert "8675309" not in "".join(every) and str(given) not in "".join(every)
+        return every[0], every[2]
+
+    first, again, more = told("8675309\n"), told("# by letter\n8675309\n8675309\n"), told("8675309\n5\n")
+    assert first == again and more[0] != first[0], "a comment is no other list"
+    assert more[1] == first[1], "no window is extracted again"
+
+
+def test_a_list_that_cannot_be_read_is_told_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("12\nJones\n", encoding="utf-8")
+    changes = {"private_root": str(tmp_path / "private"), "source": {"exclusions": str(tmp_path / "list.txt")}}
+    with pytest.raises(ConfigError, match=r"^source.exclusions: line 2 is not a whole number") as caught:
+        Plan(validated(Config, small_config(**changes))).list_exclusions()
+    assert "Jones" not in str(caught.value)

@@ -22,6 +22,7 @@ try:
     plan = Plan(validated(Config, config), workflow.is_main_process)
     if workflow.is_main_process:
         plan.make_private()
+        plan.list_exclusions()
 except ConfigError as fault:
     alone = "\n(a file with a `source` stands alone; to overlay the demo's: --configfile config/config.yaml FILE)"
     raise WorkflowError(f"{fault}{'' if 'cohorts' in config else alone}") from None

@@ -27,7 +27,8 @@ checkpoint demo_hospital:
         "--database {output.database:q} --oracle {output.oracle:q} --manifest {output.manifest:q}"
 
 
-# The database is `ancient`: it grows, and a window is extracted again when its own settings say so.
+# The database is `ancient`: it grows, and a window is extracted again when its own settings say so. So is the list of
+# those who opted out: whether a window still holds one of them is for `inventory` to say.
 rule extract:
     input:
         stamp=plan.stamp(
@@ -36,6 +37,7 @@ rule extract:
             "<private>/extract/{cohort}/{window}.{kind}.json",
         ),
         database=ancient(behind("demo_hospital", lambda w: plan.database)),
+        exclusions=ancient(plan.exclusions),
     output:
         shard="<private>/extract/{cohort}/{window}.{kind}.parquet",
         manifest="<private>/extract/{cohort}/{window}.{kind}.json",
@@ -50,7 +52,8 @@ rule extract:
         "Extracting {wildcards.kind} of {wildcards.cohort}, {wildcards.window}"
     shell:
         "logged {log} python scripts/extract.py --settings {params.settings:q} --code {params.code} "
-        "--database {input.database:q} --shard {output.shard:q} --manifest {output.manifest:q}"
+        "--database {input.database:q} --exclusions {input.exclusions:q} "
+        "--shard {output.shard:q} --manifest {output.manifest:q}"
 
 
 rule clean:
@@ -132,13 +135,22 @@ rule ledger:
         "--split {input.split:q} --work {params.work:q} --manifest {output.manifest:q}"
 
 
-# A checkpoint, so that a change of cleaning or splitting that changes nothing ends here.
+# A checkpoint, so that a change of cleaning or splitting that changes nothing ends here; and so does a run on patients
+# who have opted out.
 checkpoint inventory:
     input:
         stamp=plan.stamp("inventory", "<private>/inventory/{cohort}.json"),
         clean=lambda w: plan.files("<private>/clean/{cohort}/{window}.json", w),
         split=lambda w: plan.files("<private>/split/{cohort}/{window}.json", w),
         ledger="<private>/ledger/{cohort}.json",
+        exclusions=plan.exclusions,
+        extracts=ancient(
+            lambda w: plan.files(
+                "<private>/extract/{cohort}/{window}.{kind}.parquet",
+                w,
+                kind=["text", "labels"],
+            )
+        ),
     output:
         inventory="<private>/inventory/{cohort}.json",
     log:
@@ -152,7 +164,8 @@ checkpoint inventory:
         "Taking the inventory of {wildcards.cohort}"
     shell:
         "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
-        "--clean {input.clean:q} --split {input.split:q} --inventory {output.inventory:q}"
+        "--clean {input.clean:q} --split {input.split:q} --extracts {input.extracts:q} "
+        "--exclusions {input.exclusions:q} --inventory {output.inventory:q}"
 
 
 # Asks the database again on a copy without the future; `ancient`, as for extract.

@@ -7,6 +7,7 @@ rule flow:
     input:
         stamp=plan.stamp("flow", "<results>/flow/{task}.json"),
         manifest=behind("inventory", "<private>/eligibility/{task}.json"),
+        extracts=behind("inventory", "<private>/extract/{cohort}/{window}.labels.json"),
         rows=ancient(behind("inventory", "<private>/eligibility/{task}.parquet")),
     output:
         flow="<results>/flow/{task}.json",
@@ -21,7 +22,7 @@ rule flow:
         "Counting the cohort flow of {wildcards.task}"
     shell:
         "logged {log} python scripts/flow.py --settings {params.settings:q} --code {params.code} "
-        "--rows {input.rows:q} --flow {output.flow:q}"
+        "--rows {input.rows:q} --extracts {input.extracts:q} --flow {output.flow:q}"
 
 
 # A checkpoint: certified anew, the data do not train anew.
