@@ -4,7 +4,7 @@ The strength of the penalty is chosen on the tuning part; nothing else is fitted
 manifest's `data` holds the hashes of the files that were seen.
 """
 
-from lib import baselines, shards, stage
+from lib import baselines, learned, shards, stage, subsets
 
 
 def main(job: stage.Job) -> None:
@@ -12,6 +12,8 @@ def main(job: stage.Job) -> None:
     train, tuning = (shards.read_arrow(job.path(part)) for part in ("train", "tuning"))
     job.say(f"{settings['kind']}: {train.num_rows} training and {tuning.num_rows} tuning rows")
     try:
+        chosen = subsets.chosen(train, settings["size"], settings["seed"])
+        learned.note(learned.beside(job.path("manifest").parent), chosen["person_id"], tuning["person_id"])
         fitted = baselines.fit(train, tuning, settings)
     except stage.StageError as error:
         raise stage.StageError(f"{'/'.join(job.path('train').parts[-3:-1])}: {error}") from None

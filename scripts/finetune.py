@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from lib import checkpoints, offline, shards, stage
+from lib import checkpoints, learned, offline, shards, stage
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: the training is not complete, run it again
 FINAL = {
@@ -30,12 +30,14 @@ def main(job: stage.Job) -> None:
         raise SystemExit(0)  # one process publishes
     with checkpoints.lock(folder):
         final = folder / "final"
-        if not final.is_dir() or (damage := checkpoints.fault(final)):
+        damage = checkpoints.fault(final) or (None if (folder / learned.LIST).is_file() else "no list of patients")
+        if damage:
             if final.is_dir():
                 job.say(f"the finished model is not whole ({damage})")
             _fit(job, folder)
         else:
             job.say("finished before with the same settings, data and code: nothing to train")
+        learned.copy(folder / learned.LIST, job.path("manifest").parent)
         _publish(job, final)
 
 

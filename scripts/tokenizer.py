@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from lib import offline, shards, stage, tokens, vocabulary
+from lib import learned, offline, shards, stage, tokens, vocabulary
 
 
 @dataclass
@@ -41,6 +41,7 @@ def main(job: stage.Job) -> None:
         tokenizer, facts = train(job)
     elif kind == "pretrained":
         tokenizer, facts = pretrained(job.settings)
+        learned.note(_list(job), pa.array([], pa.string()))  # of ours, nobody
     else:
         raise stage.StageError("a tokenizer's kind is wordpiece or pretrained")
     with shards.atomic(job.path("tokenizer")) as temporary:
@@ -69,6 +70,7 @@ def train(job: stage.Job) -> tuple[Tokenizer, dict[str, Any]]:
             f"no word is in the training notes of {settings['min_patients']} patients (min_patients): "
             f"{seen.facts()['rows']} rows of {len(seen.patients)} patients were read; give more windows"
         )
+    learned.note(_list(job), pa.array(list(seen.patients)))
     alphabet, inner = vocabulary.characters(words, counts.kept, settings["vocab_size"])
     pieces = vocabulary.learn(counts.kept, alphabet, inner, settings["vocab_size"])
     known = set(alphabet)
@@ -80,6 +82,10 @@ def train(job: stage.Job) -> tuple[Tokenizer, dict[str, Any]]:
     }
     facts = {"seen": seen.facts(), "min_patients": settings["min_patients"], "words": words_by_fate}
     return vocabulary.assemble(pieces, words), facts | {"special_tokens": vocabulary.SPECIAL_TOKENS}
+
+
+def _list(job: stage.Job) -> Path:
+    return learned.beside(job.path("tokenizer").parent)
 
 
 def _windows(clean: list[Path], split: list[Path]) -> list[tuple[Path, Path]]:

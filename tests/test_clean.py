@@ -34,6 +34,7 @@ def run(tmp_path: Path, rows: list[dict], identity=None, **changes) -> tuple[pa.
     text = text_extract(tmp_path / "text", rows, identity)
     clean.main(stage.Job(SETTINGS | changes, {"text": text, **files}))
     gone = shards.read_parquet(files["dropped"]).to_pylist()
+    assert all(row["person_id"] == row["visit_id"] for row in gone), "text_extract gives each stay its own patient"
     return (
         shards.read_parquet(files["shard"]),
         {row["visit_id"]: row["reason"] for row in gone},

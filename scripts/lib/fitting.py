@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lib import batches, checkpoints, models, shards, subsets, trainer
+from lib import batches, checkpoints, learned, models, shards, subsets, trainer
 from lib.stage import StageError
 from lib.training import History, plan
 
@@ -25,10 +25,10 @@ COLUMNS = ["note_id", "person_id", "label", "input_ids"]
 
 @dataclass
 class Part:
-    """The rows of a part that are used: the notes, and how many persons they are of."""
+    """The rows of a part that are used: the notes, and the persons that they are of, each once."""
 
     notes: batches.Notes
-    persons: int
+    persons: pa.Array
 
 
 def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> str | None:
@@ -53,6 +53,7 @@ def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say
     with trainer.Interruption().listening() as interruption:
         run = trainer.NoteTrainer(model, train, tuning, steps, training, history, folder, seed, pad, interruption, say)
         if run.is_world_process_zero():
+            learned.note(folder / learned.LIST, *(part.persons for part in parts.values()))
             say(
                 f"{len(train)} training notes, {steps.steps_per_epoch} steps an epoch of {steps.examples_per_step} "
                 f"= {steps.device_batch} x {steps.accumulation} x {trainer.processes()}, {run.args.device.type}"
@@ -85,11 +86,7 @@ def _part(path: Path, name: str, settings: Mapping[str, Any]) -> Part:
     if settings["training"].get("shuffle_labels"):
         draw = np.random.default_rng([settings["seed"], ("train", "tuning").index(name)])
         labels = draw.permutation(labels)
-    return Part(batches.Notes(table, labels), _persons(table))
-
-
-def _persons(table: pa.Table) -> int:
-    return int(pc.count_distinct(table.column("person_id")).as_py())
+    return Part(batches.Notes(table, labels), pc.unique(table.column("person_id")))
 
 
 def _check_ids(parts: Mapping[str, Part], entries: int) -> None:
@@ -179,13 +176,13 @@ def _manifest(settings: Mapping[str, Any], parts: Mapping[str, Part], history: H
         size=settings["size"],
         seed=settings["seed"],
         shuffled_labels=bool(settings["training"].get("shuffle_labels")),
-        persons=train.persons,
+        persons=len(train.persons),
         classes=dict(zip(names, counts, strict=True)),
         parameters=models.parameters(final / "model.safetensors"),
         precision=trainer.precision(settings["training"]["precision"]),
         tuning={
             "rows": len(tuning.notes),
-            "persons": tuning.persons,
+            "persons": len(tuning.persons),
             "metric": name,
             "value": best[f"tuning_{history.metric}"],
             "step": best["step"],
