@@ -1,0 +1,77 @@
+"""Say what holds the patients who opted out, and remove it: shards, predictions, and the models that learned from them.
+
+    python scripts/purge.py --configfile config/hospital.yaml             lists, by kind, with counts
+    python scripts/purge.py --configfile config/hospital.yaml --remove    removes, and records it; then run again
+
+Run it from the repository's root, for each configuration that has run. Ids come from a file or standard input, never
+from the command line, which others can see; none is printed. docs/withdrawal.md says what remains.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lib import optouts, purge
+from lib.config import Config
+from lib.config_errors import ConfigError, validated
+from lib.stage import StageError, without_data
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    os.umask(0o077)
+    try:
+        config = _configured(arguments.configfile)
+        private = Path(config.private_root, config.name)
+        ids = _ids(arguments.patients or config.source.exclusions, config.source.id_type)
+        purge.run(private, Path("results", config.name), ids, arguments.remove, print)
+    except (StageError, ConfigError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(f"error: {without_data(error)}", file=sys.stderr)
+        return 70
+    return 0
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--configfile", required=True, nargs="+", type=Path, metavar="FILE", help="as for snakemake")
+    parser.add_argument("--patients", metavar="FILE", help="ids, one a line; - for standard input (source.exclusions)")
+    parser.add_argument("--remove", action="store_true", help="remove what is listed, and record it")
+    return parser.parse_args(argv)
+
+
+def _configured(files: list[Path]) -> Config:
+    """The configuration as the workflow understands it: files overlaid, on the demo's if they have no source."""
+    from snakemake.common.configfile import load_configfile
+    from snakemake.utils import update_config
+
+    config: dict[str, Any] = {}
+    for path in files:
+        if not path.is_file():
+            raise ConfigError(f"there is no file {path}")
+        update_config(config, load_configfile(path))
+    if "source" not in config:
+        demo = load_configfile("config/config.yaml")
+        update_config(demo, config)
+        config = demo
+    return validated(Config, config)
+
+
+def _ids(where: str | None, id_type: str) -> list[str]:
+    if where is None:
+        raise ConfigError("there is no source.exclusions; give --patients FILE")
+    try:
+        ids = optouts.load(where, id_type)
+    except ValueError as error:
+        raise ConfigError(f"the list of patients: {error}") from None
+    if not ids:
+        raise ConfigError("the list of patients is empty: there is nobody to look for")
+    return ids
+
+
+if __name__ == "__main__":
+    sys.exit(main())
