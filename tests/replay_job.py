@@ -6,7 +6,7 @@ from typing import Any
 import demo_hospital
 import extract
 import omop_db
-from lib import point_in_time, stage
+from lib import optouts, point_in_time, stage
 
 DEMO = {
     "seed": 3,
@@ -39,6 +39,8 @@ def made(database: Path, folder: Path, cohort: str, text: str = "", labels: str 
             given = omop_db.settings(cohort, kind, window, KNOWN_UNTIL, sql)
             shard = folder / f"{cohort}.{name}.{kind}.parquet"
             job_files = {"database": database, "shard": shard, "manifest": shard.with_suffix(".json")}
+            optouts.publish(folder / "exclusions.txt", [])
+            job_files["exclusions"] = folder / "exclusions.txt"
             extract.main(stage.Job(given, job_files, {}))
             files[kind].append(shard)
         queries[kind] = {k: v for k, v in given.items() if k not in ("window_start", "window_end", "known_until")}

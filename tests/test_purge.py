@@ -243,3 +243,13 @@ def test_other_runs_are_named_by_their_number(room: Room, capsys: pytest.Capture
     command(capsys, "--remove")
     assert "not looked into: 1" in command(capsys)
     assert (room.private.with_name("another") / "extract/discharge/2019.text.parquet").is_file()
+
+
+def test_of_the_splits_ledger_only_their_rows_go(room: Room) -> None:
+    """Nothing makes it again, and without it nobody knows in which part the other patients ever were."""
+    room.job("ledger", {"discharge.abc.parquet": [OTHER, PATIENT, PATIENT]})
+    assert purge.main(["--configfile", "test.yaml", "--remove"]) == 0
+    kept = shards.read_parquet(room.private / "ledger" / "discharge.abc.parquet")
+    assert kept["person_id"].to_pylist() == [OTHER]
+    lines = [json.loads(line) for line in (room.private / "purges.jsonl").read_text().splitlines()]
+    assert lines[0]["rows_of"] == ["ledger/discharge.abc.parquet"]

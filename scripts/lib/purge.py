@@ -3,7 +3,8 @@
 Every Parquet and Arrow file that says whose its rows are is asked, whichever stage wrote it, and of a model the list of
 those it learned from. What cannot be told is taken to hold them: rows of stays without a patient, a file that cannot
 be read, weights without their list, what a killed job left half written. A shard holds many patients: the whole file
-goes, with what its job wrote beside it, and the next run makes it again. The source is left alone.
+goes, with what its job wrote beside it, and the next run makes it again. Of the split's ledger, which nothing makes
+again, their rows go. The source is left alone.
 """
 
 import fcntl
@@ -56,7 +57,19 @@ class Holdings:
     def files(self) -> list[Path]:
         """What goes, each file once, shards and lists last: as long as one is there, the rest is found again."""
         files = {path for held in self.found for path in held.files}
+        files -= set(self.ledgers)
         return sorted(files, key=lambda path: (path.suffix in optouts.COLUMNAR, path))
+
+    @property
+    def ledgers(self) -> list[Path]:
+        """Ledgers of the split that have rows of these patients."""
+        return [held.path for held in self.found if self.kind(held) == "ledger" and held.path.suffix == ".parquet"]
+
+    def forget(self, ledger: Path) -> None:
+        """Write a ledger anew without these patients' rows."""
+        table = shards.read_parquet(ledger)
+        theirs = pc.is_in(table["person_id"].cast(pa.string()), value_set=self._ids)
+        shards.write_parquet(ledger, table.schema, [table.filter(pc.invert(theirs))])
 
     def kind(self, held: Held) -> str:
         """The first folder below the private one: the stage, as a rule."""
@@ -164,13 +177,16 @@ def remove(holdings: Holdings, asked: int, say: Callable[[str], None]) -> None:
     files = holdings.files
     described = {str(path.relative_to(holdings.private)): shards.sha256(path) for path in files}
     patients = {"asked": asked, "held": holdings.patients}
-    _journal(holdings.private, {"step": "removing", "patients": patients, "files": described})
+    kept = [str(path.relative_to(holdings.private)) for path in holdings.ledgers]
+    _journal(holdings.private, {"step": "removing", "patients": patients, "files": described, "rows_of": kept})
     for path in files:
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in files}:
         _flush(folder)
     for folder in sorted((held.path for held in holdings.found if held.path.is_dir()), reverse=True):
         _prune(folder)
+    for ledger in holdings.ledgers:
+        holdings.forget(ledger)
     _journal(holdings.private, {"step": "removed", "patients": patients, "files": len(files)})
     say(f"removed: {len(files)} files; the record is {JOURNAL} in the private folder. Run again to make the rest anew")
 
@@ -211,7 +227,7 @@ def run(private: Path, results: Path, ids: Sequence[str], removing: bool, say: C
     with no_run(results, Path.cwd()):
         holdings = Holdings(private, ids)
         _tell(told(holdings, len(ids)), say)
-        if holdings.files:
+        if holdings.found:
             remove(holdings, len(ids), say)
 
 
