@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import command
+import pickles
 import tiny
 from lib import shards, stage
 
@@ -119,9 +120,9 @@ def test_a_signal_saves_at_the_end_of_the_step_and_publishes_nothing(data, refer
     assert tiny.published(tmp_path / "out") == tiny.published(reference)
 
 
-@pytest.mark.parametrize("damage", ["rng_state.pth", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["random_0.json", "optimizer.safetensors", "model.safetensors"])
 def test_a_damaged_checkpoint_is_left_for_the_one_before(data, reference, tmp_path, damage):
-    """Without the first, the library resumes without a word, into other weights."""
+    """Without the first, the library would resume without a word, into other weights."""
     files = tiny.files(data, tmp_path / "out")
     assert tiny.run(tiny.settings(), files, tmp_path / "log", kill=("step", 14)) == -signal.SIGKILL
     checkpoint = next((tmp_path / "out" / "work").glob("*/checkpoint-12"))
@@ -146,6 +147,7 @@ def test_checkpoints_are_pruned_and_go_when_finished(data, reference, tmp_path):
     evaluations = shards.read_json(folder / "checkpoint-33" / "history.json")["evaluations"]
     best = max(evaluations, key=lambda e: e["tuning_auroc"])["step"]
     assert steps == {33, 30, best} and best < 30
+    assert pickles.found_in(folder) == []
 
 
 def test_a_finished_training_is_published_again_without_training(data, reference, tmp_path):

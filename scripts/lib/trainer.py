@@ -24,7 +24,7 @@ from torch.nn.functional import cross_entropy
 from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from lib import batches, checkpoints, shards
+from lib import batches, checkpoints, shards, training_state
 from lib.stage import StageError
 from lib.training import History, Plan, tuning_metrics
 
@@ -199,6 +199,23 @@ class NoteTrainer(Trainer):
         # The library's own would add its arguments as a pickle.
         if self.args.should_save and output_dir is not None:
             cast(PreTrainedModel, self.model).save_pretrained(output_dir, state_dict=state_dict)
+
+    # The library's own of these four would write pickles, and go on without a word where a file is missing.
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.args.should_save:
+            training_state.save_optimizer(Path(output_dir), self.optimizer, self.lr_scheduler)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            training_state.load_optimizer(Path(checkpoint), self.optimizer, self.lr_scheduler)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        training_state.save_random(Path(output_dir), self.args.process_index)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and training_state.random_file(Path(checkpoint), self.args.process_index).is_file():
+            training_state.load_random(Path(checkpoint), self.args.process_index)
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0  # the library walks through all parameters at each step for a figure that nobody reads
