@@ -39,6 +39,19 @@ def table(truth, noise=0.0, seed=1, text=False):
     return pa.table(columns | {f"p_{k}": pa.array(p[:, k], pa.float64()) for k in range(p.shape[1])})
 
 
+def patients(*tables):
+    """Positions of each patient's rows, patients in the order in which replicates number them: label and all p."""
+    frames = [table.to_pandas() for table in tables]
+    rows = {}
+    for i, person in enumerate(frames[0].person_id):
+        p = [frame[c][i] for frame in frames for c in frame.columns if c.startswith("p_")]
+        rows.setdefault(person, []).append(([frames[0].label[i], *p], i))
+    ordered = sorted(
+        (sorted(of_one) for of_one in rows.values()), key=lambda of_one: [content for content, _ in of_one]
+    )
+    return [np.array([i for _, i in of_one]) for of_one in ordered]
+
+
 def write(path, content):
     """Write the table and give the path back."""
     shards.write_parquet(path, content.schema, [content])

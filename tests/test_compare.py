@@ -53,9 +53,9 @@ def binary(tmp_path_factory):
     return tables, job, shards.read_json(job.path("table"))
 
 
-def resampled(table, replicates=50, seed=11):
-    """Row positions of each replicate, from the person_id column alone."""
-    members = [group.index.to_numpy() for _, group in table.to_pandas().groupby("person_id", sort=False)]
+def resampled(tables, replicates=50, seed=11):
+    """Row positions of each replicate."""
+    members = files.patients(*tables)
     for b in range(replicates):
         drawn = np.repeat(np.arange(len(members)), bootstrap.draw(len(members), seed, b))
         yield np.concatenate([members[i] for i in drawn])
@@ -79,7 +79,7 @@ def test_table_equals_a_recomputation_from_the_files(tmp_path, task):
     compare.main(job)
     table = shards.read_json(job.path("table"))
     points = [macro(t) for t in tables]
-    samples = np.array([[macro(t, rows) for t in tables] for rows in resampled(tables[0])])
+    samples = np.array([[macro(t, rows) for t in tables] for rows in resampled(tables)])
     assert [(row["model"], row["size"]) for row in table["rows"]] == [("tfidf", "all"), ("tiny", "all"), ("tiny", 100)]
     reference, tiny, small = table["rows"]
     assert [seed["auroc"] for seed in tiny["seeds"]] == close(points[1:4])
@@ -219,7 +219,7 @@ def test_a_controls_interval_is_over_permutations_too(tmp_path):
         rows[control] = shards.read_json(job.path("table"))["rows"][0]["auroc"]
     points = [macro(t) for t in tables]
     assert rows[True]["value"] == rows[False]["value"] == close(np.mean(points))
-    samples = np.array([[macro(t, drawn) for t in tables] for drawn in resampled(tables[0])])
+    samples = np.array([[macro(t, drawn) for t in tables] for drawn in resampled(tables)])
     shares = np.array([bootstrap.draw(3, job.settings["seed"] + 1, b) for b in range(len(samples))]) / 3
     both = np.quantile((samples * shares).sum(axis=1), [0.025, 0.975])
     assert [rows[True]["low"], rows[True]["high"]] == close(list(both))

@@ -36,12 +36,14 @@ def run(folder, tables, task, **more):
     return shards.read_json(folder / "metrics.json")
 
 
+def truth_of(part):
+    return files.outcomes(500, 2, seed=PARTS.index(part), share=[0.75, 0.25])
+
+
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory):
     folder = tmp_path_factory.mktemp("binary")
-    tables = {
-        part: files.table(files.outcomes(500, 2, seed=i, share=[0.75, 0.25]), noise=0.5) for i, part in enumerate(PARTS)
-    }
+    tables = {part: files.table(truth_of(part), noise=0.5) for part in PARTS}
     return tables, run(folder, tables, files.BINARY), folder
 
 
@@ -77,8 +79,7 @@ def test_measures_equal_a_recomputation_from_the_file(binary):
 
 def test_intervals_equal_percentiles_of_resampled_patients(binary):
     tables, result, _ = binary
-    frame = tables["test"].to_pandas().sort_values("visit_id")
-    members = [group.index.to_numpy() for _, group in frame.groupby("person_id", sort=False)]  # order of appearance
+    frame, members = tables["test"].to_pandas(), files.patients(tables["test"])
     threshold, values, refits = result["threshold"]["value"], [], []
     for b in range(60):
         drawn = np.repeat(np.arange(len(members)), bootstrap.draw(len(members), 7, b))
@@ -293,7 +294,7 @@ def test_suppress(counts, min_cell):
         assert len(hidden) >= 2 and sum(hidden) >= min_cell
 
 
-def test_bytes_do_not_depend_on_row_order_workers_batches_or_who_runs_it(binary, tmp_path, monkeypatch):
+def test_bytes_do_not_depend_on_row_order_ids_workers_batches_or_who_runs_it(binary, tmp_path, monkeypatch):
     tables, _, folder = binary
     written = (folder / "metrics.json").read_bytes()
     turned = {part: t.take(np.random.default_rng(3).permutation(t.num_rows)) for part, t in tables.items()}
@@ -303,6 +304,11 @@ def test_bytes_do_not_depend_on_row_order_workers_batches_or_who_runs_it(binary,
         patched.setattr(bootstrap, "BATCH_VALUES", 1)  # one replicate a call
         run(tmp_path / "single", tables, files.BINARY)
     assert (tmp_path / "single" / "metrics.json").read_bytes() == written
+    truths = {part: truth_of(part) for part in PARTS}
+    ids = {part: {"person": 977 * t["person"] % 1009, "visit": 7 * np.arange(500) % 503} for part, t in truths.items()}
+    renamed = {part: files.table(truths[part] | ids[part], noise=0.5) for part in PARTS}
+    run(tmp_path / "renamed", renamed, files.BINARY)
+    assert (tmp_path / "renamed" / "metrics.json").read_bytes() == written
     predictions = [tmp_path / f"{part}.parquet" for part in PARTS]
     out = tmp_path / "again.json"
     command.run(SCRIPT, stage.Job(settings(files.BINARY), {"predictions": predictions, "metrics": out}, code="c"))

@@ -13,7 +13,7 @@ AUROC is one-vs-rest averaged over classes where there are several: the classes 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from lib import bootstrap
 from lib.disclosure import suppress
 from lib.estimates import measure, min_events, no_interval, nothing, number, too_few
 from lib.metrics import Ranking
-from lib.predictions import Predictions, require_same_rows
+from lib.predictions import Predictions, by_content, require_same_rows
 from lib.stage import StageError
 
 Array = NDArray[np.float64]
@@ -64,6 +64,8 @@ def compare(fits: Sequence[Fit], task: Mapping[str, Any], min_cell: int, setting
     first = fits[0]
     for fit in fits[1:]:
         require_same_rows(first.rows, fit.rows, first.name, fit.name)
+    fits = [replace(fit, rows=rows) for fit, rows in zip(fits, by_content([fit.rows for fit in fits]), strict=True)]
+    first = fits[0]
     scored, refused = _scored_classes(task, first.rows, min_events(min_cell))
     rankings = [[Ranking(f.rows.label == k, f.rows.p[:, k], first.rows.person) for k in scored] for f in fits]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lib import bootstrap, metrics, scoring
 from lib.disclosure import suppress
 from lib.estimates import measure, min_events, no_interval, nothing, number, numbers, too_few
-from lib.predictions import Predictions, Question, questions
+from lib.predictions import Predictions, Question, by_content, questions
 from lib.recalibration import recalibrated
 from lib.scoring import Overall, Scored
 
@@ -214,6 +214,7 @@ def evaluate(parts: Sequence[tuple[str, Predictions]], settings: Mapping[str, An
     calibration have their roles; temporal_test is also scored on patients whom the model has not seen.
     """
     task, min_cell = settings["task"], int(settings["min_cell"])
+    parts = [(name, by_content([part])[0]) for name, part in parts]
     rows = dict(parts)
     fitted = rows.get("calibration")
     thresholds, threshold_block = choose_thresholds(task, fitted, float(settings["target_sensitivity"]), min_cell)

@@ -1,14 +1,16 @@
 """Prediction files and the yes-or-no questions they answer.
 
 A prediction file has one row a stay: visit_id, note_id, person_id (integers or text), index_time, seen, label and one
-probability a class, p_0..p_{K-1}. It is read into arrays sorted by visit_id, with patients numbered in that order, so
-that nothing computed from it depends on the order of its rows. A task with K classes is scored as questions: one for
-a binary task (label 1), one a class otherwise (this class against the rest), and for ordered classes also one a cut
-(above class k), which is the form that is acted on.
+probability a class, p_0..p_{K-1}. It is read into arrays sorted by visit_id, and scored in the order `by_content`, so
+that no figure depends on the order of its rows or on an id: rows that were given other ids (`lib.sharing`) have equal
+figures, intervals included. A task with K classes is scored as questions: one for a binary task (label 1), one a class
+otherwise (this class against the rest), and for ordered classes also one a cut (above class k), which is the form that
+is acted on.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ SUM_TOLERANCE = 1e-5  # a single-precision softmax over a few classes is within 
 
 @dataclass(frozen=True)
 class Predictions:
-    """n rows of K classes, sorted by visit_id.
+    """n rows of K classes.
 
     `keys`: table of KEYS; `person` (n,) int64 in 0..persons-1; `seen` (n,) bool; `label` (n,) int64 in 0..K-1;
     `p` (n, K) float64, rows summing to 1.
@@ -49,16 +51,20 @@ class Predictions:
 
     def where(self, mask: NDArray[np.bool_]) -> "Predictions":
         """The rows where `mask` (n,) is true, patients numbered anew."""
-        keys = self.keys.filter(pa.array(mask))
+        return self.take(np.flatnonzero(mask))
+
+    def take(self, rows: NDArray[np.int64]) -> "Predictions":
+        """The rows at these positions, in this order, patients numbered in the order in which they now appear."""
+        keys = self.keys.take(pa.array(rows))
         person, persons = _number(keys["person_id"])
         return replace(
             self,
             keys=keys,
             person=person,
             persons=persons,
-            seen=self.seen[mask],
-            label=self.label[mask],
-            p=self.p[mask],
+            seen=self.seen[rows],
+            label=self.label[rows],
+            p=self.p[rows],
         )
 
 
@@ -97,6 +103,24 @@ def read(path: Path, classes: int | None = None) -> Predictions:
         raise StageError(f"{name}: {wrong} of {len(label)} rows of p_* are not probabilities that sum to 1")
     person, persons = _number(table["person_id"])
     return Predictions(table.select(list(KEYS)), person, persons, table["seen"].to_numpy(), label, p)
+
+
+def by_content(fits: Sequence[Predictions]) -> list[Predictions]:
+    """The same rows predicted by several fits, all in one order that labels and probabilities alone decide.
+
+    A patient's rows are sorted by label and the fits' probabilities, patients by these lists. A replicate draws
+    patients by their number, so this order is part of what an interval is; patients who are equal in all of it can
+    change places and no figure tells. `fits` must be in one order of rows, as `read` gives it.
+    """
+    first = fits[0]
+    values = np.column_stack([first.label, *(fit.p for fit in fits)]).astype(np.float64)
+    rows = np.lexsort([*values.T[::-1], first.person])
+    borders = np.searchsorted(first.person[rows], np.arange(first.persons + 1))
+    patients = [slice(start, end) for start, end in pairwise(borders)]
+    as_bytes = values[rows].astype(">f8")  # numbers from 0 on sort as their big-endian bytes
+    patients.sort(key=lambda patient: as_bytes[patient].tobytes())
+    order = np.concatenate([rows[patient] for patient in patients] or [rows])
+    return [fit.take(order) for fit in fits]
 
 
 def require_same_rows(first: Predictions, other: Predictions, first_name: str, other_name: str) -> None:

@@ -29,9 +29,32 @@ def test_row_order_does_not_matter(tmp_path, text):
     assert some.person.max() == some.persons - 1
 
 
+def test_the_order_by_content_is_the_same_under_other_ids(tmp_path):
+    """Ties are what could tell: rounded probabilities make patients equal in one fit, in both, or in a part."""
+    truth = files.outcomes(300, 3)
+    other = truth | {"visit": np.random.default_rng(1).permutation(300), "person": truth["person"] * 7919 % 211}
+    assert len(set(truth["person"])) == len(set(other["person"]))
+    ordered = []
+    for ids in (truth, other):
+        contents = [files.table(ids, noise=noise) for noise in (0.0, 0.5)]
+        rounded = []
+        for i, content in enumerate(contents):
+            p = np.round(np.stack([content[f"p_{k}"].to_numpy() for k in (0, 1)]), 1)
+            for k, values in enumerate([*p, 1 - p.sum(axis=0).clip(max=1)]):
+                content = with_column(content, f"p_{k}", np.abs(values))
+            rounded.append(predictions.read(files.write(tmp_path / f"{len(ordered)}-{i}.parquet", content), 3))
+        ordered.append(predictions.by_content(rounded))
+    for one, two in zip(*ordered, strict=True):
+        assert (one.person == two.person).all() and (one.label == two.label).all() and (one.p == two.p).all()
+        assert not one.keys.equals(two.keys)
+    assert ordered[0][0].keys.equals(ordered[0][1].keys)
+    assert (np.diff(ordered[0][0].person) >= 0).all() and len({p.tobytes() for p in ordered[0][0].p}) < 100
+
+
 def test_an_empty_file_is_read(tmp_path):
     rows = predictions.read(files.write(tmp_path / "a.parquet", files.table(files.outcomes(0))), 2)
     assert (rows.rows, rows.persons, rows.p.shape) == (0, 0, (0, 2))
+    assert predictions.by_content([rows])[0].rows == 0
 
 
 def test_what_is_refused(tmp_path):
