@@ -41,9 +41,11 @@ lint: .venv/.installed
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# What is made: config/README.md and the JSON schema from the configuration's model, the page of patient histories.
+# What is made: config/README.md and the JSON schema from the configuration's model, the pages of patient histories and of
+# data classes.
 docs: .venv/.installed
 	$(BIN)/python scripts/config_reference.py
+	$(BIN)/python scripts/data_classes.py
 	PYTHONPATH=scripts $(BIN)/python tests/timelines_page.py
 
 bench: .venv/.installed

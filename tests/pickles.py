@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import pickletools
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def _unpacked(content: bytes) -> Iterator[bytes]:
 
 def _reads_as_opcodes(content: bytes) -> bool:
     try:
-        last = [position for _, _, position in pickletools.genops(content) if position is not None][-1]
+        with warnings.catch_warnings(action="ignore"):  # what a text holds may look like an old opcode's escapes
+            last = [position for _, _, position in pickletools.genops(content) if position is not None][-1]
     except Exception:
         return False
     # Protocol 2 and later begin with its number; a text may by chance begin with old opcodes, but not end with them.

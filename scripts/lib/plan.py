@@ -4,7 +4,9 @@ The workflow's rules ask here and hold no logic of their own.
 """
 
 import hashlib
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -42,6 +44,7 @@ class Plan:
     def __init__(self, config: Config, main_process: bool = True) -> None:
         self.config = config
         self.private = f"{config.private_root.rstrip('/')}/{config.name}"
+        self.temporary = f"{Path(self.private).absolute()}/tmp"
         self.results = f"results/{config.name}"
         self.exclusions = f"{self.private}/stamps/exclusions/list.txt"  # as jobs read it; there even when it is empty
         self.windows = dict(windows(config.source.data_start, config.source.data_end, config.source.window))
@@ -55,6 +58,7 @@ class Plan:
         try:
             Path(self.private).mkdir(parents=True, exist_ok=True)
             Path(self.private).chmod(0o700)
+            Path(self.temporary).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ConfigError(
                 f"private_root: {self.private} cannot be made its owner's alone ({error.strerror}); give one of yours"
@@ -67,6 +71,13 @@ class Plan:
             optouts.publish(Path(self.exclusions), optouts.load(source.exclusions, source.id_type))
         except ValueError as error:
             raise ConfigError(f"source.exclusions: {error}") from None
+
+    def keep_temporary_files(self) -> None:
+        """Let this process, the head, leave its temporary files in the private folder, as its jobs do.
+
+        Its scheduler's solver is asked in files. Python settles on a folder when it first needs one.
+        """
+        tempfile.tempdir = os.environ["TMPDIR"] = os.environ["TMP"] = self.temporary
 
     # --- what there is -------------------------------------------------------------------------------------------
 
@@ -235,14 +246,15 @@ class Plan:
             "PATH": f"{Path(sys.executable).parent}:$PATH",
             "NOTECAST_NEUTRAL": neutral.replace('"', '\\"').replace("{", "{{").replace("}", "}}"),
             "NOTECAST_PRIVATE": f"{private}",
-            "TMPDIR": f"{private}/tmp",
+            "TMPDIR": self.temporary,
             "HF_HOME": f"{private}/cache",
+            "XDG_CACHE_HOME": f"{private}/cache",
             "HF_HUB_OFFLINE": "1",
             "MPLCONFIGDIR": f"{private}/cache/matplotlib",
         }
         exports = " ".join(f'{name}="{value}"' for name, value in variables.items())
         logged = Path("workflow/logged.sh").absolute()
-        return f'set -euo pipefail; umask 077; mkdir -p "{private}/tmp"; export {exports}; source "{logged}"; '
+        return f'set -euo pipefail; umask 077; mkdir -p "{self.temporary}"; export {exports}; source "{logged}"; '
 
 
 def windows(start: date, last: date, unit: str) -> Iterator[tuple[str, tuple[date, date]]]:

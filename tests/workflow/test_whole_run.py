@@ -1,6 +1,7 @@
 """A whole run: the same bytes on any number of cores, without a network, from outside the clone; nothing leaks."""
 
 import gzip
+import os
 import re
 import shutil
 import sqlite3
@@ -13,16 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import note_reader
+import pickles
+import watch
 from checkout import ROOT, Checkout, merged, small_config
+from lib.data_classes import kinds_of
 
 pytestmark = pytest.mark.slow
 Copy = Callable[..., Checkout]
 # The environment is never out of date here: to set it up anew would empty it through the link, for all who share it.
 MAKE = ["make", "-o", ".venv/.installed"]
-AGGREGATE = re.compile(
-    r"summary\.(txt|csv)|index\.html|config\.yaml|(flow|leakage|replay)/\w+\.json|compare/\w+\.(json|csv)"
-    r"|evaluate/\w+/\w+/(all|\d+)-\d+\.json|figures/\w+/\w+\.svg|logs/.+\.log|.+\.record\.jsonl"
-)
 
 
 def without_network(command: list[str]) -> list[str]:
@@ -33,16 +33,32 @@ def without_network(command: list[str]) -> list[str]:
 
 
 def test_other_cores_another_folder_and_no_network_give_the_same_bytes(finished_run: Checkout, tmp_path: Path) -> None:
-    outside = tmp_path / "private rooms"
+    """And nothing is left, or was for a moment, in the folder for temporary files or below the home."""
+    outside, home, temporary = tmp_path / "private rooms", tmp_path / "home", tmp_path / "temporary"
+    for folder in (home, temporary):
+        folder.mkdir()
+    given = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    given |= {"HOME": str(home), "TMPDIR": str(temporary)}
     other = Checkout(tmp_path / "other", small_config(private_root=str(outside)))
     for cores in (1, 4):
         for folder in (outside, other.folder / "results"):
             shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run(
-            without_network(other.command("--forceall", cores=cores)), cwd=other.folder, check=True, capture_output=True
-        )
+        command = without_network(other.command("--forceall", cores=cores))
+        with watch.created_in(temporary) as created:
+            subprocess.run(command, cwd=other.folder, env=given, check=True, capture_output=True)
         found = other.bytes() | other.bytes(outside, "private/")
         assert found == finished_run.bytes(), f"--cores {cores}"
+        # Before a configuration is read, Python tries the folder out and Snakemake makes one for the sources.
+        assert not [name for name in created if not re.fullmatch(r"(snakemake)?[a-z0-9_]{8}", name)], created
+        assert not [path for path in home.rglob("*") if path.is_file()]
+
+
+def test_the_watch_sees_what_is_gone_again(tmp_path: Path) -> None:
+    with watch.created_in(tmp_path) as created:
+        for name in ("a file", "another"):
+            (tmp_path / name).touch()
+            (tmp_path / name).unlink()
+    assert created == ["a file", "another"]
 
 
 def test_several_files_can_be_asked_for_by_name(tmp_path: Path) -> None:
@@ -55,15 +71,31 @@ def test_several_files_can_be_asked_for_by_name(tmp_path: Path) -> None:
 
 def test_the_private_root_is_its_owners_alone(finished_run: Checkout) -> None:
     private = finished_run.folder / "results/private/small"
-    assert private.stat().st_mode & 0o777 == 0o700
-    assert not [path for path in private.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert (private / "tmp").is_dir() and (private / "cache").is_dir()
+    for path in (private, *private.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path.relative_to(private)
 
 
-def test_results_hold_aggregates_only(finished_run: Checkout) -> None:
-    results = finished_run.folder / "results/small"
-    files = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
-    assert len(files) > 20
-    assert [name for name in files if not AGGREGATE.fullmatch(name)] == []
+def test_no_private_file_is_a_pickle(finished_run: Checkout) -> None:
+    private = finished_run.folder / "results/private/small"
+    assert list(private.glob("store/*/final/model.safetensors"))
+    assert pickles.found_in(private) == []
+
+
+def test_every_file_is_of_one_data_class_and_results_hold_aggregates_only(finished: Copy) -> None:
+    run = finished()
+    run.snakemake("--report", "results/small/report.html")
+    unknown, classes = [], {}
+    for root, folder in (("<private>", "results/private/small"), ("<results>", "results/small")):
+        files = [path for path in (run.folder / folder).rglob("*") if path.is_file()]
+        assert len(files) > 20
+        names = [f"{root}/{path.relative_to(run.folder / folder).as_posix()}" for path in files]
+        unknown += [name for name in names if len(kinds_of(name)) != 1]
+        classes[root] = {kind.data_class for name in names for kind in kinds_of(name)}
+    assert unknown == []
+    assert classes == {"<private>": {"text", "row"}, "<results>": {"aggregate"}}
+    others = [path for path in (run.folder / "results").iterdir() if path.name not in ("private", "small")]
+    assert others == []
 
 
 def test_no_text_and_no_identifier_outside_the_private_root(finished_run: Checkout) -> None:

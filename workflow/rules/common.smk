@@ -23,6 +23,7 @@ try:
     if workflow.is_main_process:
         plan.make_private()
         plan.list_exclusions()
+        plan.keep_temporary_files()
 except ConfigError as fault:
     alone = "\n(a file with a `source` stands alone; to overlay the demo's: --configfile config/config.yaml FILE)"
     raise WorkflowError(f"{fault}{'' if 'cohorts' in config else alone}") from None
