@@ -278,6 +278,14 @@ class Leakage(Block):
     )
 
 
+class Sharing(Block):
+    """Labels and probabilities under random keys for a reviewer, in results/<name>/share/: see docs/sharing.md."""
+
+    enabled: StrictBool = Field(False, description="Write them. The steward decides whether they leave the house.")
+    groups: list[Name] = Field(["age_band", "sex"], description="Of the `group_*` columns, those that are shared.")
+    min_group: Count = Field(10, description="Values and combinations of fewer patients of a part become `other`.")
+
+
 class Config(Block):
     """The whole of a run's configuration."""
 
@@ -297,6 +305,7 @@ class Config(Block):
     evaluate: Evaluate = Field(Evaluate(), description="Intervals, thresholds, the headline.")
     replay: Replay = Field(Replay(), description="How many stays are replayed without their future.")
     leakage: Leakage = Field(Leakage(), description="Limits of the leakage certificate.")
+    share: Sharing = Field(Sharing(), description="What a reviewer may be given; off by default.")
     min_cell: Annotated[StrictInt, Field(ge=0)] = Field(10, description="Smaller counts are not reported.")
 
     @check(mode="after")

@@ -80,8 +80,11 @@ def read(path: Path, classes: int | None = None) -> Predictions:
     StageError: missing columns, another K, nulls, repeated visits, labels outside 0..K-1, probabilities that are not
     finite, outside 0..1 or do not sum to 1; each with the file and a count.
     """
-    name = f"{path.parent.name}/{path.name}"
-    table = shards.read_parquet(path)
+    return of_table(shards.read_parquet(path), f"{path.parent.name}/{path.name}", classes)
+
+
+def of_table(table: pa.Table, name: str, classes: int | None = None) -> Predictions:
+    """`read`, of a table that is at hand; `name` is what an error calls it."""
     columns = [f"p_{k}" for k in range(sum(c.startswith("p_") for c in table.column_names))]
     missing = [c for c in (*KEYS, "seen", "label", *columns) if c not in table.column_names]
     if missing or len(columns) < 2:

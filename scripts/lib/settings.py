@@ -294,6 +294,18 @@ class Settings:
             "min_cell": self._config.min_cell,
         }
 
+    def share(self, task: str) -> dict[str, Any]:
+        block = self._config.share
+        if not block.enabled:
+            raise ConfigError("share.enabled is false: no predictions are shared; the steward may set it to true")
+        return {
+            "task": self._task(task),
+            "fits": [fit.path for fit in self._plan.fits],
+            "parts": self._plan.opened,
+            "groups": block.groups,
+            "min_group": block.min_group,
+        }
+
     def resolve(self) -> dict[str, Any]:
         hidden: Any = {"private_root": True, "source": {"sqlite", "exclusions"}}  # host paths are not for the report
         return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)

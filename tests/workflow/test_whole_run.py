@@ -18,6 +18,7 @@ import pickles
 import watch
 from checkout import ROOT, Checkout, merged, small_config
 from lib.data_classes import kinds_of
+from lib.recomputation import recomputed
 
 pytestmark = pytest.mark.slow
 Copy = Callable[..., Checkout]
@@ -96,6 +97,28 @@ def test_every_file_is_of_one_data_class_and_results_hold_aggregates_only(finish
     assert classes == {"<private>": {"text", "row"}, "<results>": {"aggregate"}}
     others = [path for path in (run.folder / "results").iterdir() if path.name not in ("private", "small")]
     assert others == []
+
+
+def test_shared_rows_give_the_reports_figures_and_off_again_nothing_runs(finished: Copy) -> None:
+    run = finished()
+    assert not list((run.folder / "results").rglob("share*"))
+    asked = run.snakemake("results/small/share/readmission.parquet", check=False)
+    assert asked.returncode != 0 and "share.enabled is false" in asked.stdout + asked.stderr
+    run.configure(merged(run.config, {"share": {"enabled": True}}))
+    assert run.ran() == {"resolve": 1, "share": 1}
+    assert run.planned() == {}
+    results = run.folder / "results/small"
+    assert {path.name for path in (results / "share").iterdir()} == {
+        *("readmission.parquet", "readmission.json", "readmission.parquet.record.jsonl")
+    }
+    found = dict(recomputed(results / "share/readmission.parquet", results))
+    assert len(found) == 7 and all(found.values()), found
+    secret = run.folder / "results/private/small/share.key"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    told = b"".join(path.read_bytes() for path in results.rglob("*") if path.is_file())
+    assert secret.read_bytes() not in told
+    run.configure(merged(run.config, {"share": {"enabled": False}}))
+    assert run.ran() == {"resolve": 1}
 
 
 def test_no_text_and_no_identifier_outside_the_private_root(finished_run: Checkout) -> None:
