@@ -126,6 +126,11 @@ def test_events_lost_to_late_filing(lost: int, verdict: str) -> None:
     assert name not in checks(certify(*rows, settings={"kind": "bins"}))
 
 
+def test_a_query_without_the_reason_for_lost_events_is_not_taken_for_none_lost() -> None:
+    check = checks(certify(*CLEAN))["events lost because the note was filed after them"]
+    assert (check["value"], check["verdict"]) == (None, "not verifiable")
+
+
 def test_small_numbers_are_hidden_and_judged() -> None:
     found = certify(*CLEAN, LATE, settings={"min_cell": 10})
     seen = checks(found)["patients of the temporal test seen in training"]
