@@ -182,7 +182,13 @@ class Settings:
         }
 
     def flow(self, task: str) -> dict[str, Any]:
-        return {"task": task, "classes": self._task(task)["classes"], "min_cell": self._config.min_cell}
+        return {
+            "task": task,
+            "classes": self._task(task)["classes"],
+            "min_cell": self._config.min_cell,
+            "opened": ["train", *self._plan.opened],
+            "windows": list(self._plan.windows),
+        }
 
     def duplicates(self, cohort: str) -> dict[str, Any]:
         return {}

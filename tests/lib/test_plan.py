@@ -130,6 +130,7 @@ def test_development_opens_tuning_and_calibration_only() -> None:
     assert which.opened == ["tuning", "calibration"] and which.headline == "calibration"
     wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
     assert settings(which, "evaluate", **wildcards)["parts"] == ["tuning", "calibration"]
+    assert settings(which, "flow", task="readmission")["opened"] == ["train", "tuning", "calibration"]
 
 
 def test_a_tokenizer_sees_nothing_of_the_temporal_test() -> None:

@@ -1,5 +1,5 @@
 # From predictions to figures that can be recomputed from them.
-# Needs: predict/, eligibility/, dataset/.
+# Needs: predict/, eligibility/, dataset/; of the windows, who is in them, for the flow and the certificate.
 # Makes: everything under <results>, which holds aggregates only.
 
 
@@ -7,8 +7,19 @@ rule flow:
     input:
         stamp=plan.stamp("flow", "<results>/flow/{task}.json"),
         manifest=behind("inventory", "<private>/eligibility/{task}.json"),
+        text_manifests=behind(
+            "inventory", "<private>/extract/{cohort}/{window}.text.json"
+        ),
         extracts=behind("inventory", "<private>/extract/{cohort}/{window}.labels.json"),
+        split_manifests=behind("inventory", "<private>/split/{cohort}/{window}.json"),
         rows=ancient(behind("inventory", "<private>/eligibility/{task}.parquet")),
+        labels=ancient(
+            behind("inventory", "<private>/extract/{cohort}/{window}.labels.parquet")
+        ),
+        split=ancient(behind("inventory", "<private>/split/{cohort}/{window}.parquet")),
+        texts=ancient(
+            behind("inventory", "<private>/extract/{cohort}/{window}.text.parquet")
+        ),
     output:
         flow="<results>/flow/{task}.json",
     log:
@@ -22,7 +33,8 @@ rule flow:
         "Counting the cohort flow of {wildcards.task}"
     shell:
         "logged {log} python scripts/flow.py --settings {params.settings:q} --code {params.code} "
-        "--rows {input.rows:q} --extracts {input.extracts:q} --flow {output.flow:q}"
+        "--rows {input.rows:q} --labels {input.labels:q} --split {input.split:q} --texts {input.texts:q} "
+        "--extracts {input.extracts:q} --flow {output.flow:q}"
 
 
 # A checkpoint: certified anew, the data do not train anew.
