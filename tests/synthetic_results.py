@@ -9,6 +9,7 @@ import pyarrow as pa
 import compare
 import evaluate
 from lib import shards, stage
+from lib.flow import cohort_flow
 
 TASKS = {
     "readmission": {
@@ -155,35 +156,39 @@ def history(folder: Path, name: str, fit: dict[str, Any]) -> Path:
 
 
 def flow(path: Path, task: dict[str, Any]) -> Path:
-    """A flow that adds up, with one small cell hidden."""
-
-    def step(name: str, title: str, stays: int, dropped: dict[str, int | None]) -> dict[str, Any]:
-        classes = [round(stays * share) for share in SHARES[task["classes"]]]
-        events = classes[1] if task["kind"] == "binary" else None
-        return {
-            "step": name,
-            "title": title,
-            "patients": round(0.8 * stays),
-            "stays": stays,
-            "classes": classes,
-            "events": events,
-            "dropped": [{"reason": reason, "stays": n} for reason, n in dropped.items()],
-        }
-
-    steps = [
-        step("stays", "Stays in the cohort's windows", 12345, {}),
-        step("note", "with an eligible note", 10845, {"late_note": 500, "no_note": 1000}),
-        step("text", "with a text of their own", 10700, {"duplicate": 100, "empty": None, "short": None}),
-        step("label", "with a known label", 8900, {"died_in_hospital": 300, "excluded_department": 500,
-             "follow_up_incomplete": 600, "left_against_advice": 100, "newborn": 300}),
-        step("gap", "clear of the temporal test", 8700, {"temporal_gap": 200}),
-    ]  # fmt: skip
+    """A flow of 12,345 made-up stays by the real thing, with small cells hidden."""
+    rng = np.random.default_rng(task["classes"])
+    fallen = {
+        "note": {"late_note": 500, "no_note": 1000},
+        "text": {"duplicate": 138, "empty": 3, "short": 4},
+        "label": {"died_in_hospital": 300, "excluded_department": 500, "follow_up_incomplete": 600,
+                  "left_against_advice": 100, "newborn": 300},
+        "gap": {"temporal_gap": 200},
+    }  # fmt: skip
     parts = {"train": 6000, "tuning": 700, "calibration": 700, "test": 800, "temporal_test": 500}
-    described = {}
-    for name, stays in parts.items():
-        part = step(name, "", stays, {})
-        described[name] = {key: part[key] for key in ("patients", "stays", "classes", "events")}
-    shards.write_json(path, {"task": task["name"], "unit": "stays", "opted_out": 0, "steps": steps, "parts": described})
+    told = [(step, why, None) for step, reasons in fallen.items() for why, n in reasons.items() for _ in range(n)]
+    told += [(None, None, part) for part, n in parts.items() for _ in range(n)]
+    step, reason, part = zip(*told, strict=True)
+    size = len(told)
+    label = rng.choice(task["classes"], p=SHARES[task["classes"]], size=size)
+    without = np.array([s in ("note", "label") for s in step])
+    table = pa.table(
+        {
+            "window": rng.choice(["2019", "2020", "2021"], p=[0.499, 0.499, 0.002], size=size),
+            "person_id": rng.integers(0, 9000, size),
+            "step": step,
+            "reason": reason,
+            "part": part,
+            "notes": np.where([s == "note" for s in step], 0, rng.integers(1, 3, size)),
+            "label": pa.array(label, pa.int64(), mask=without),
+            "group_sex": np.where(rng.random(size) < np.where(without, 0.6, 0.5), "female", "male"),
+            "group_ward": rng.choice(["A & B", "C", "<D>"], p=[0.6, 0.39, 0.01], size=size),
+            "feature_age": rng.normal(60 + 5 * without, 15),
+        }
+    )
+    windows, opened = ["2019", "2020", "2021"], list(parts)
+    flow = cohort_flow(table, task["name"], task["classes"], 5, opened, windows)
+    shards.write_json(path, flow)
     return path
 
 

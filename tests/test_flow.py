@@ -97,8 +97,10 @@ def histories(database: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             " coalesce(visit_end_datetime, visit_end_date), discharged_to_concept_id, care_site_id"
             " FROM visit_occurrence"
         ):
+            if kind not in KINDS:  # visits to the clinic
+                continue
             out = "still in" if to == 32220 else ends
-            stay = {"kind": KINDS.get(kind, "other"), "in": begins, "out": out, "department": sites.get(site)}
+            stay = {"kind": KINDS[kind], "in": begins, "out": out, "department": sites.get(site)}
             people[person]["stays"][visit] = stay | NO_MORE_NOTES | {"to": TO.get(to, "home")}
         for visit, person, filed, title, text in connection.execute(
             "SELECT visit_occurrence_id, person_id, coalesce(note_datetime, note_date), note_title, note_text FROM note"

@@ -109,6 +109,7 @@ def test_every_number_is_the_files_own(tmp_path, inputs):
                 cells[:3] == [step["title"], wording.count(step["stays"]), wording.count(step["patients"])]
                 for cells in page.rows
             )
+    assert_flow_tables(page, [shards.read_json(path) for path in inputs["flows"]])
     assert ["notes filed after the index time", "–", "0", "not verifiable", "10 of 10 notes have no time"] in page.rows
     assert ["patients in train and test", "0", "0", "pass", "none shared"] in page.rows
     like = "near-duplicates of another patient's training text in test"
@@ -117,6 +118,38 @@ def test_every_number_is_the_files_own(tmp_path, inputs):
     assert [word, "0.6123", "0.75", "pass", "of 1200 words"] in page.rows
     assert max(map(len, text)) <= 80
     assert sum("shuffled (control)" in line for line in text) == len(NAMES)
+
+
+def assert_flow_tables(page: Page, flows: list[dict[str, Any]]) -> None:
+    """By window, by group, with and without a note: each figure of the files, those hidden said to be."""
+    for flow in flows:
+        for table in (flow["by_window"], *(group["rows"] for group in flow["by_group"].values())):
+            for row in table:
+                counts = [row["stays"], *(cell["stays"] for cell in row["dropped"]), row["remaining"]]
+                told = [row["value"], *map(wording.count, counts)]
+                assert any(cells[: len(told)] == told for cells in page.rows)
+        for row in flow["notes"]["groups"]["sex"]:
+            shares = [f"{row[side]:,} ({wording.percent(row[f'share_{side}'], 1)})" for side in ("with", "without")]
+            assert ["sex", row["value"], *shares, wording.number(row["smd"], 2)] in page.rows
+        age = flow["notes"]["features"]["age"]
+        assert any(
+            cells[:2] == ["age", "mean (SD)"] and cells[-1] == wording.number(age["smd"], 2) for cells in page.rows
+        )
+    assert any("hidden" in cells for cells in page.rows)
+
+
+def test_a_shut_part_has_a_dash_for_its_events(tmp_path, inputs):
+    flows = [shards.read_json(path) for path in inputs["flows"]]
+    flows[0]["events_of"].remove("test")
+    flows[0]["parts"]["test"] |= {"classes": [None, None], "events": None}
+    shards.write_json(tmp_path / "flow.json", flows[0])
+    written = job(tmp_path, inputs | {"flows": [tmp_path / "flow.json", *inputs["flows"][1:]]})
+    report.main(written)
+    source = written.path("page").read_text(encoding="utf-8")
+    part = flows[0]["parts"]["test"]
+    counts = [wording.count(part[name]) for name in ("stays", "patients", "notes")]
+    assert ["– test part", *counts, "–", ""] in Page(source).rows
+    assert "Events are those of the opened parts, at every step; not of the test part." in source
 
 
 def test_the_oracle_is_that_of_the_same_rows(tmp_path, inputs):

@@ -16,10 +16,16 @@ def flow(task: Mapping[str, Any], counted: Mapping[str, Any], min_cell: int) -> 
     steps, parts = counted["steps"], counted["parts"]
     heights = [_height(step) for step in steps]
     names = [name for name in wording.PARTS if name in parts]
-    part_lines = {name: _part_lines(task, parts[name]) for name in names}
+    shut = {name for name in names if name not in counted["events_of"]}
+    part_lines = {name: _part_lines(task, parts[name], name in shut) for name in names}
     parts_height = 2 * PAD + LINE * (1 + max(map(len, part_lines.values()), default=0))
-    hidden = min_cell > 1 and _any_hidden(counted)
-    subtitle = f"Patients, stays and events at each step, and what fell out. {wording.opted_out(counted)}".rstrip()
+    open_parts = [{k: v for k, v in part.items() if k != "classes" or name not in shut} for name, part in parts.items()]
+    hidden = min_cell > 1 and _any_hidden([steps, open_parts, counted["opted_out"]])
+    subtitle = "Patients, stays, notes and events at each step, and what fell out."
+    if left_out := wording.opted_out(counted):
+        subtitle += f" {left_out}"
+    if shut:
+        subtitle += " Events are those of the opened parts."
     if hidden:
         subtitle += f" “{wording.HIDDEN}”: counts below {min_cell}, and counts that would give them away."
     total = sum(heights) + GAP * len(steps) + 0.2 + parts_height + 0.25
@@ -47,10 +53,9 @@ def _summary(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _counts(described: Mapping[str, Any], task: Mapping[str, Any]) -> list[str]:
-    text = f"{wording.count(described['stays'])} stays · {wording.count(described['patients'])} patients"
-    if task["kind"] == "binary":
-        text += f" · {wording.count(described['events'])} events"
-    return [text]
+    stays, patients, notes = (wording.count(described[name]) for name in ("stays", "patients", "notes"))
+    events = [f"{wording.count(described['events'])} events"] if task["kind"] == "binary" else []
+    return [f"{stays} stays · {patients} patients · {notes} notes", *events]
 
 
 def _dropped(step: Mapping[str, Any]) -> list[str]:
@@ -58,11 +63,13 @@ def _dropped(step: Mapping[str, Any]) -> list[str]:
 
 
 def _height(step: Mapping[str, Any]) -> float:
-    return 2 * PAD + LINE * max(2, len(step["dropped"]))
+    return 2 * PAD + LINE * max(3, len(step["dropped"]))
 
 
-def _part_lines(task: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
-    lines = [f"{wording.count(part['stays'])} stays", f"{wording.count(part['patients'])} patients"]
+def _part_lines(task: Mapping[str, Any], part: Mapping[str, Any], shut: bool) -> list[str]:
+    lines = [f"{wording.count(part[name])} {name}" for name in ("stays", "patients", "notes")]
+    if shut:
+        return [*lines, "events not opened"]
     if task["kind"] == "binary":
         return [*lines, f"{wording.count(part['events'])} events"]
     return [

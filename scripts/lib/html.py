@@ -21,6 +21,7 @@ table { border-collapse: collapse; font-size: 13.5px; } th, td { padding: .28rem
 tbody tr { border-bottom: 1px solid #e4e4e4; } .n { text-align: right; font-variant-numeric: tabular-nums;
        white-space: nowrap; } th { vertical-align: bottom; } th.n { white-space: normal; }
        td:first-child { white-space: nowrap; } tr.oracle { color: #595959; font-style: italic; }
+details { margin: .4rem 0; } summary { cursor: pointer; color: #0060a0; }
 .pass { color: #00694b; } .fail { color: #b00020; font-weight: 700; } .open { color: #8a5a00; }
 """
 

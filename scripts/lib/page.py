@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lib import html, wording
+from lib import html, page_flow, wording
 from lib.summary import Result
 
 MEASURES = (
@@ -74,7 +74,7 @@ def _task(result: Result, min_cell: int, with_oracle: bool) -> str:
             f'<p class="quiet">{escape(part[0].upper() + part[1:])}: {counts}; {escape(events)}.</p>',
             _models(result, with_oracle),
             "<h3>Cohort flow</h3>",
-            _flow(result, min_cell),
+            page_flow.flow(result, min_cell),
             "<h3>Leakage certificate</h3>",
             html.checks(result.certificate["checks"]),
         ]
@@ -104,30 +104,3 @@ def _models(result: Result, with_oracle: bool) -> str:
         out += f'<p class="quiet">Mean of one class against the rest, over {escape(", ".join(averaged) or "none")}.</p>'
     reasons = {row["auroc"]["reason"] for row in table["rows"] if row["auroc"]["value"] is None}
     return out + "".join(f'<p class="quiet">No AUROC: {escape(reason)}.</p>' for reason in sorted(reasons))
-
-
-def _flow(result: Result, min_cell: int) -> str:
-    flow, binary = result.flow, result.task["kind"] == "binary"
-    counted = ["stays", "patients"] + (["events"] if binary else [])
-    classes = [] if binary else result.task["class_names"]
-    rows = []
-    for step in flow["steps"]:
-        out = "; ".join(f"{wording.reason(d['reason'])} {wording.count(d['stays'])}" for d in step["dropped"])
-        rows.append([step["title"], *_counts(step, counted, classes), out])
-    parts = [
-        [f"– {wording.part(name)}", *_counts(flow["parts"][name], counted, classes), ""]
-        for name in wording.PARTS
-        if name in flow["parts"]
-    ]
-    head = ["Step", *(c.capitalize() for c in counted), *classes, "Fell out here"]
-    out = html.table(head, [*rows, *parts], left=1, also_left=len(head) - 1)
-    if left_out := wording.opted_out(flow):
-        out += f'<p class="quiet">{left_out}</p>'
-    if min_cell < 2:
-        return out
-    note = f"“{wording.HIDDEN}”: counts below {min_cell}, and counts that would give them away."
-    return f'{out}<p class="quiet">{note}</p>'
-
-
-def _counts(described: Mapping[str, Any], counted: Sequence[str], classes: Sequence[str]) -> list[str]:
-    return [wording.count(n) for n in (*(described[c] for c in counted), *(described["classes"] if classes else ()))]

@@ -86,12 +86,25 @@ def test_the_flow_prints_each_count_and_says_what_is_hidden(tmp_path):
         written = texts(flow(task, counted, 10))
     assert any("8,700 of 12,345 stays (70 %) enter the task" in text for text in written)
     for step in counted["steps"]:
-        assert any(f"{step['stays']:,} stays · {step['patients']:,} patients · " in text for text in written)
+        assert f"{step['stays']:,} stays · {step['patients']:,} patients · {step['notes']:,} notes" in written
         for dropped in step["dropped"]:
             assert f"{wording.reason(dropped['reason'])}: {wording.count(dropped['stays'])}" in written
     for part in counted["parts"].values():
         assert f"{part['stays']:,} stays" in written
     assert any("counts below 10" in text for text in written)
+    assert not any("opened" in text for text in written)
+
+
+def test_the_flow_says_which_parts_are_not_opened(tmp_path):
+    task = made.TASKS["readmission"]
+    counted = stage_flow(tmp_path, task)
+    counted["events_of"].remove("test")
+    counted["parts"]["test"] |= {"classes": [None, None], "events": None}
+    with figures.styled():
+        written = texts(flow(task, counted, 1))
+    assert written.count("events not opened") == 1
+    assert any("Events are those of the opened parts." in text for text in written)
+    assert not any("counts below" in text for text in written)
 
 
 def test_the_flow_of_classes_counts_classes_and_hides_nothing_unsaid(tmp_path):
@@ -101,7 +114,9 @@ def test_the_flow_of_classes_counts_classes_and_hides_nothing_unsaid(tmp_path):
     with figures.styled():
         written = texts(flow(task, counted, 10))
     assert f">5: {counted['parts']['test']['classes'][3]}" in written
-    assert not any("hidden" in text or "events" in text.removeprefix("Patients, stays and events") for text in written)
+    assert not any(
+        "hidden" in text or "events" in text.removeprefix("Patients, stays, notes and events") for text in written
+    )
 
 
 def stage_flow(folder, task: dict) -> dict:
