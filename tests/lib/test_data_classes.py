@@ -98,7 +98,7 @@ def test_an_unknown_file_is_of_no_kind(path: str) -> None:
         ("<private>/clean/discharge/.2019.parquet.tmp", "text"),
         ("<private>/finetune/readmission/tiny/100--3/config.json.record.jsonl", "row"),
         ("<private>/leakage/readmission.terms.csv", "text"),
-        ("<private>/ledger/discharge.parquet", "row"),
+        ("<private>/ledger/discharge.0123456789ab.parquet", "row"),
         ("<results>/leakage/readmission.json", "aggregate"),
         ("<results>/logs/finetune/readmission-tiny-all-0.log", "aggregate"),
     ],
