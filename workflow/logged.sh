@@ -11,7 +11,8 @@ logged() {
     ulimit -c 0 # a core file holds all that was in memory, and would lie in the working folder
     mkdir -p "$(dirname "$private")"
     : > "$log"
-    NOTECAST_LOG=$log NOTECAST_TERMINAL=3 "$@" 3>&2 > "$private" 2>&1 || code=$?
+    # The shell itself would tell of a child that a signal ended, with the whole command: hence the second redirection.
+    { NOTECAST_LOG=$log NOTECAST_TERMINAL=3 "$@" > "$private" 2>&1 || code=$?; } 3>&2 2> /dev/null
     if [ "$code" -ne 0 ] && [ "$code" -ne 75 ] && ! grep -q '^error: ' "$log"; then # 75: run it again; it said so
         echo "error: the process ended with status $code before it could say why" >> "$log"
     fi

@@ -48,9 +48,10 @@ def _stay(n: int) -> tuple[object, ...]:
         f"{WORD}-note-{n:05}",
         f"{WORD}-person-{n // 2:05}",
         f"2020-{n % 12 + 1:02}-{n % 28 + 1:02} 10:00:00",
-        f"{WORD} ward {n % 3}",
-        f"{WORD}.{n % 5}",
-        f"{WORD} denied",
+        # Groups are shown by name where enough patients are in them; a canary is a name that few have.
+        f"ward {n % 3}" if n % 5 else f"{WORD} ward {n // 4}",
+        f"{WORD}.{n // 4}",
+        f"{WORD} denied {n // 4}",
         f"{WORD}-{NUMBER + n}",
         20 + n % 70,
         outcome,
@@ -87,6 +88,7 @@ CONFIG = {
     "cohorts": {"stays": {"sql": "stays", "anchor": "none", "labels": {"back": {"horizon_days": 0}}}},
     "split": {"salt": "canaries", "parts": {"train": 0.55, "tuning": 0.15, "calibration": 0.15, "test": 0.15}},
     "tasks": {"back": {"title": "Back", "cohort": "stays", "label": "back", "kind": "binary"}},
+    "leakage": {"max_term_auroc": 1},  # so few texts tell their label
     "tokenizers": {"notes": {"wordpiece": {"cohorts": ["stays"], "vocab_size": 300, "min_patients": 2}}},
     "models": {
         "tiny": {

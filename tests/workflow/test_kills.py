@@ -17,7 +17,18 @@ from checkout import Checkout, small_config
 
 pytestmark = pytest.mark.slow
 # In the order in which the workflow comes to them, so that little has to be made again before the next is hit.
-DATA = ["demo_hospital", "extract", "clean", "inventory", "split", "tokenizer", "eligibility", "pretokenize", "dataset"]
+DATA = [
+    "demo_hospital",
+    "extract",
+    "clean",
+    "inventory",
+    "split",
+    "ledger",
+    "tokenizer",
+    "eligibility",
+    "pretokenize",
+    "dataset",
+]
 MODELS = [
     "duplicates",
     "leakage",
@@ -27,6 +38,7 @@ MODELS = [
     "predict",
     "evaluate",
     "compare",
+    "certificate",
     "figures",
     "report",
 ]
