@@ -67,6 +67,8 @@ def _table(visits: pa.Array, persons: pa.Array, pairs: np.ndarray, similar: np.n
         {
             "visit_id_a": visits.take(one),
             "visit_id_b": visits.take(other),
+            "person_id_a": persons.take(one),
+            "person_id_b": persons.take(other),
             "jaccard": pa.array(similar, pa.float64()),
             "same_patient": pa.array(people.take(one).to_numpy() == people.take(other).to_numpy(), pa.bool_()),
         }

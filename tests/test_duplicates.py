@@ -42,10 +42,13 @@ def test_pairs_within_and_between_patients(tmp_path: Path) -> None:
     duplicates.main(asked)
     similar = naive(" ".join(NOTES[0]), ALIKE)
     assert 0.8 < similar < 1 and naive(" ".join(NOTES[1]), SO_SO) < 0.8
-    assert shards.read_parquet(asked.path("pairs")).to_pylist() == [
+    pairs = shards.read_parquet(asked.path("pairs"))
+    assert pairs.drop_columns(["person_id_a", "person_id_b"]).to_pylist() == [
         {"visit_id_a": 0, "visit_id_b": 101, "jaccard": pytest.approx(similar), "same_patient": False},
         {"visit_id_a": 5, "visit_id_b": 102, "jaccard": 1.0, "same_patient": True},
     ]
+    persons = zip(pairs["person_id_a"].to_pylist(), pairs["person_id_b"].to_pylist(), strict=True)
+    assert [one == other for one, other in persons] == [False, True]
     counts = shards.read_json(asked.path("manifest"))["counts"]
     assert counts == {
         "texts": 43,

@@ -87,14 +87,15 @@ def rows_of(path: Path, ids: pa.Array) -> pa.Array | None:
     """
     parquet = path.suffix == ".parquet"
     schema = shards.parquet_schema(path) if parquet else shards.arrow_schema(path)
-    column = patient_column(schema.names)
-    if column is None:
-        return None if set(_KEYS) & set(schema.names) else pa.array([], pa.string())
-    read = shards.iter_parquet(path, [column]) if parquet else _iter_arrow(path, schema.get_field_index(column))
-    texts = (batch.column(0).cast(pa.string()) for batch in read)
-    return pa.chunked_array(
-        [text.filter(pc.is_in(text, value_set=ids)) for text in texts], pa.string()
-    ).combine_chunks()
+    columns = [name for name in schema.names if name == "person_id" or name.startswith("person_id_")]
+    if not columns:
+        return None if any(name.startswith(_KEYS) for name in schema.names) else pa.array([], pa.string())
+    found = []
+    for column in columns:
+        read = shards.iter_parquet(path, [column]) if parquet else _iter_arrow(path, schema.get_field_index(column))
+        texts = (batch.column(0).cast(pa.string()) for batch in read)
+        found += [text.filter(pc.is_in(text, value_set=ids)) for text in texts]
+    return pa.chunked_array(found, pa.string()).combine_chunks()
 
 
 def _iter_arrow(path: Path, column: int) -> Iterator[pa.RecordBatch]:

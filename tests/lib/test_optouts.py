@@ -62,7 +62,12 @@ def test_a_file_that_does_not_say_whose_its_rows_are_cannot_be_told(tmp_path: Pa
     for name, columns in (("visits", {"visit_id": [1]}), ("notes", {"note_id": [1]}), ("other", {"term": ["a"]})):
         table = pa.table(columns)
         shards.write_parquet(tmp_path / f"{name}.parquet", table.schema, [table])
+    pairs = {"visit_id_a": [1, 2], "visit_id_b": [2, 3], "person_id_a": [7, 8], "person_id_b": [8, 1]}
+    for name, table in (("pairs", pa.table(pairs)), ("unnamed", pa.table(pairs).select(["visit_id_a"]))):
+        shards.write_parquet(tmp_path / f"{name}.parquet", table.schema, [table])
     ids = pa.array(["1"])
+    assert optouts.rows_of(tmp_path / "pairs.parquet", ids).to_pylist() == ["1"]
+    assert optouts.rows_of(tmp_path / "unnamed.parquet", ids) is None
     assert optouts.rows_of(tmp_path / "visits.parquet", ids) is None
     assert optouts.rows_of(tmp_path / "notes.parquet", ids) is None
     assert optouts.rows_of(tmp_path / "other.parquet", ids).to_pylist() == []

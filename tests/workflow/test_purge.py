@@ -51,9 +51,11 @@ def holding(run: Checkout, patient: int, visits: set[int]) -> list[str]:
     for path in private(run).rglob("*"):
         if path.suffix in (".parquet", ".arrow") and path.name not in SOURCE:
             table = (shards.read_parquet if path.suffix == ".parquet" else shards.read_arrow)(path)
-            assert "person_id" in table.column_names, f"{path} does not say whose its rows are: purge takes it for his"
+            names = {name.removesuffix("_a").removesuffix("_b") for name in table.column_names}
+            assert "person_id" in names, f"{path} does not say whose its rows are: purge takes it for his"
             keys = {"person_id": {patient}, "visit_id": visits}
-            if any(set(table[key].to_pylist()) & ids for key, ids in keys.items() if key in table.column_names):
+            pairs = ((name, ids) for name in table.column_names for key, ids in keys.items() if name.startswith(key))
+            if any(set(table[name].to_pylist()) & ids for name, ids in pairs):
                 found.append(path.relative_to(private(run)).as_posix())
     return sorted(found)
 
