@@ -93,3 +93,9 @@ def test_every_fault_is_told_at_once() -> None:
 def test_the_reference_is_what_the_model_says() -> None:
     assert README.read_text(encoding="utf-8") == readme(), "run `make docs`"
     assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config" / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_an_example_is_complete_and_keeps_the_test_shut(path: Path) -> None:
+    """To open the test is the site's own, deliberate act."""
+    assert validated(Config, yaml.safe_load(path.read_text(encoding="utf-8"))).evaluation == "development"
