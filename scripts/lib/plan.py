@@ -254,7 +254,9 @@ class Plan:
         }
         exports = " ".join(f'{name}="{value}"' for name, value in variables.items())
         logged = Path("workflow/logged.sh").absolute()
-        return f'set -euo pipefail; umask 077; mkdir -p "{self.temporary}"; export {exports}; source "{logged}"; '
+        # fontconfig makes its folder readable to all, whatever the umask, unless it is there.
+        folders = f'"{self.temporary}" "{private}/cache/fontconfig"'
+        return f'set -euo pipefail; umask 077; mkdir -p {folders}; export {exports}; source "{logged}"; '
 
 
 def windows(start: date, last: date, unit: str) -> Iterator[tuple[str, tuple[date, date]]]:
