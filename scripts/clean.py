@@ -26,9 +26,8 @@ class Window:
         self.text = text
         self.steps = cleaning.load_steps(settings["steps"])
         self.notes: Counter[str] = Counter({"in": 0, "addenda merged": 0})
-        self.dropped: dict[Any, str] = {}  # visit_id: reason
+        self.dropped: dict[Any, tuple[Any, str]] = {}  # visit_id: (person_id, reason)
         self.copies = {"same patient": 0, "another patient": 0}  # identical texts dropped, by whose text was kept
-        self.persons: dict[Any, Any] = {}  # of the stays dropped
         self.earliest: dict[bytes, tuple[Any, Any, Any]] = {}  # text hash: (index_time, note_id, person_id)
 
     def stays(self) -> Iterator[dict[str, Any]]:
@@ -49,7 +48,7 @@ class Window:
             self.notes["addenda merged"] += merged
             if note is None:
                 # The stay goes under the reason of its own note, not of an addendum.
-                self._drop(visit_id, person_id, min(reasons, default=(True, "only addenda"))[1])
+                self.dropped[visit_id] = person_id, min(reasons, default=(True, "only addenda"))[1]
                 continue
             digest = hashlib.blake2b(note.text.encode(), digest_size=16).digest()
             first = (note.index_time, note.note_id, note.person_id)
@@ -63,9 +62,6 @@ class Window:
                 "text_hash": digest,
             }
 
-    def _drop(self, visit_id: Any, person_id: Any, reason: str) -> None:
-        self.dropped[visit_id], self.persons[visit_id] = reason, person_id
-
     def _rows(self) -> Iterator[dict[str, Any]]:
         for batch in shards.iter_parquet(self.text):
             yield from batch.to_pylist()
@@ -78,7 +74,7 @@ class Window:
             *first, owner = self.earliest[digest]
             keep.append(first == [index_time, note_id])
             if not keep[-1]:
-                self._drop(visit_id, person_id, "duplicate text")
+                self.dropped[visit_id] = person_id, "duplicate text"
                 self.copies["same patient" if person_id == owner else "another patient"] += 1
         return batch.filter(pa.array(keep, pa.bool_()))
 
@@ -113,15 +109,15 @@ def main(job: stage.Job) -> None:
     gone = pa.table(
         {
             "visit_id": pa.array(list(window.dropped), schema.field("visit_id").type),
-            "person_id": pa.array([window.persons[visit] for visit in window.dropped], schema.field("person_id").type),
-            "reason": pa.array(list(window.dropped.values()), pa.string()),
+            "person_id": pa.array([person for person, _ in window.dropped.values()], schema.field("person_id").type),
+            "reason": pa.array([reason for _, reason in window.dropped.values()], pa.string()),
         }
     )
     gone = gone.take(pc.sort_indices(gone, [("visit_id", "ascending")]))
     shards.write_parquet(dropped, gone.schema, [gone])
     counts = {
         "notes": dict(window.notes),
-        "stays": {"kept": rows, "dropped": dict(Counter(window.dropped.values()))},
+        "stays": {"kept": rows, "dropped": dict(Counter(reason for _, reason in window.dropped.values()))},
         "copies": window.copies,
     }
     shards.write_json(job.path("manifest"), shards.manifest([shard, dropped], rows, schema, counts=counts))

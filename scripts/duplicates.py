@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lib import minhash, shards, stage
 
@@ -62,17 +63,13 @@ def _similarities(scratch: Path, starts: np.ndarray, pairs: np.ndarray) -> np.nd
 
 def _table(visits: pa.Array, persons: pa.Array, pairs: np.ndarray, similar: np.ndarray) -> pa.Table:
     one, other = pa.array(pairs[:, 0]), pa.array(pairs[:, 1])
-    people = persons.dictionary_encode().indices
-    return pa.table(
-        {
-            "visit_id_a": visits.take(one),
-            "visit_id_b": visits.take(other),
-            "person_id_a": persons.take(one),
-            "person_id_b": persons.take(other),
-            "jaccard": pa.array(similar, pa.float64()),
-            "same_patient": pa.array(people.take(one).to_numpy() == people.take(other).to_numpy(), pa.bool_()),
-        }
-    )
+    columns = {
+        f"{name}_{side}": ids.take(which)
+        for name, ids in (("visit_id", visits), ("person_id", persons))
+        for side, which in (("a", one), ("b", other))
+    }
+    same_patient = pc.equal(columns["person_id_a"], columns["person_id_b"])
+    return pa.table(columns | {"jaccard": pa.array(similar, pa.float64()), "same_patient": same_patient})
 
 
 if __name__ == "__main__":

@@ -24,21 +24,8 @@ def main(job: stage.Job) -> None:
     if missing:
         raise stage.StageError(f"the labels query has no column {', '.join(missing)}; the task's label names it")
     identity = first.field("visit_id").type
-    schema = pa.schema(
-        [
-            ("window", pa.string()),
-            ("visit_id", identity),
-            ("person_id", shards.parquet_schema(job.paths("split")[0]).field("person_id").type),
-            ("note_id", identity),
-            ("anchor_time", pa.timestamp("us")),
-            ("index_time", pa.timestamp("us")),
-            ("step", pa.string()),
-            ("reason", pa.string()),
-            ("part", pa.string()),
-            ("label", pa.int64()),
-            ("text_hash", pa.binary(16)),
-        ]
-    )
+    patient = shards.parquet_schema(job.paths("split")[0]).field("person_id").type
+    schema = eligibility.schema(identity, patient)
     counts: Counter[str] = Counter()
 
     def batches() -> Iterator[pa.RecordBatch]:

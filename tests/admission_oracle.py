@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import charlson_oracle
-from history import INPATIENT, born_there, end, has_time, has_times, in_progress, kind, minutes, notes, start
+from history import INPATIENT, born_there, eligible, end, has_times, in_progress, kind, minutes, start
 
 
 def expected(told: dict[str, Any], known_until: datetime, choices: dict[str, Any]) -> dict[int, dict[str, Any]]:
@@ -73,15 +73,8 @@ def _left(told: dict[str, Any], stay: dict[str, Any], known_until: datetime) -> 
 def _eligible(told: dict[str, Any], number: int, choices: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Texts and facts of the histories of this stay that were filed during it, addenda included."""
     admitted = start(told["stays"][number]["in"])
-    return [
-        (text, note)
-        for _, text, note in notes(told)
-        if note.get("stay") == number
-        and note["class"] == "history"
-        and "person" not in note
-        and (choices["use_dates"] or has_time(note["filed"]))
-        and end(note["filed"]) >= admitted
-    ]
+    filed = eligible(told, number, "history", choices["use_dates"])
+    return [(text, note) for text, note in filed if end(note["filed"]) >= admitted]
 
 
 def _texts(told: dict[str, Any], number: int, index: datetime, choices: dict[str, Any]) -> list[str]:

@@ -67,3 +67,13 @@ def notes(told: dict[str, Any]) -> Iterator[tuple[int, str, dict[str, Any]]]:
 
 def _later(told: Any, hours: int) -> Any:
     return minutes(start(told) + timedelta(hours=hours)) if has_time(told) else told
+
+
+def eligible(
+    told: dict[str, Any], number: int, kind_of_note: str, use_dates: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Texts and facts of the notes of this kind under this stay, addenda included; without a time only if dates do."""
+    for _, text, note in notes(told):
+        own = note.get("stay") == number and note["class"] == kind_of_note and "person" not in note
+        if own and (use_dates or has_time(note["filed"])):
+            yield text, note

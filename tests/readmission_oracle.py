@@ -6,7 +6,7 @@ It reads histories as `timelines.yaml` writes them, one patient at a time, and a
 from datetime import datetime, timedelta
 from typing import Any
 
-from history import INPATIENT, born_there, end, has_time, has_times, in_progress, kind, minutes, notes, start
+from history import INPATIENT, born_there, eligible, end, has_times, in_progress, kind, minutes, start
 from omop_db import KINDS
 
 
@@ -32,14 +32,7 @@ def _row(told: dict[str, Any], number: int, known_until: datetime, choices: dict
 
 def _eligible(told: dict[str, Any], number: int, choices: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Texts and facts of this stay's summaries, addenda included."""
-    return [
-        (text, note)
-        for _, text, note in notes(told)
-        if note.get("stay") == number
-        and note["class"] == "summary"
-        and "person" not in note
-        and (choices["use_dates"] or has_time(note["filed"]))
-    ]
+    return list(eligible(told, number, "summary", choices["use_dates"]))
 
 
 def _index(told: dict[str, Any], number: int, choices: dict[str, Any]) -> tuple[datetime | None, str | None]:

@@ -8,7 +8,6 @@ state is missing, and stops at one that was cut off. A lock keeps two processes 
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import canonical_json, shards
+from lib.files import flush
 from lib.stage import StageError
 
 MANIFEST = "manifest.json"
@@ -54,18 +54,10 @@ def seal(folder: Path) -> None:
     """Flush every file of the folder to disk, then write its manifest: from now on it counts."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
     for path in files:
-        _flush(path)
+        flush(path)
     described = {path.name: {"bytes": path.stat().st_size, "sha256": shards.sha256(path)} for path in files}
     shards.write_json(folder / MANIFEST, {"files": described})
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder)
 
 
 def fault(folder: Path) -> str | None:

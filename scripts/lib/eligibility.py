@@ -21,6 +21,25 @@ STEPS = ("note", "text", "label", "gap")
 NO_NOTE = ("no_note", "late_note")
 
 
+def schema(identity: pa.DataType, patient: pa.DataType) -> pa.Schema:
+    """The columns of the decisions, a row a stay; `identity` is the type of stays and notes, `patient` of patients."""
+    return pa.schema(
+        [
+            ("window", pa.string()),
+            ("visit_id", identity),
+            ("person_id", patient),
+            ("note_id", identity),
+            ("anchor_time", pa.timestamp("us")),
+            ("index_time", pa.timestamp("us")),
+            ("step", pa.string()),
+            ("reason", pa.string()),
+            ("part", pa.string()),
+            ("label", pa.int64()),
+            ("text_hash", pa.binary(16)),
+        ]
+    )
+
+
 @dataclass
 class Rules:
     """How the label is read (kind, edges, values), its horizon in days, and the day the temporal test begins."""

@@ -5,6 +5,8 @@ copied below the private root, in order and without comments, and jobs read the 
 so that the first one extracts nothing again. It begins with a line of random digits: its version, which changes when
 the ids do and is all that a setting knows of them; and a salt, because Snakemake writes the checksums of small inputs
 beside the clone, and a short list could be found from its checksum by trying every id.
+
+What only jobs ask imports pyarrow when it is asked: the workflow's head publishes the list at every start.
 """
 
 import re
@@ -12,12 +14,12 @@ import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.ipc as ipc
+from lib.files import atomic
 
-from lib import shards
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNAR = (".parquet", ".arrow")
 _COMMENT = re.compile(r"(^|\s)#.*")
@@ -62,7 +64,7 @@ def publish(path: Path, ids: Iterable[str]) -> None:
     if path.is_file() and _entries(path) == wanted:
         return
     first = f"{secrets.token_hex(8)} {secrets.token_hex(16)}"
-    with shards.atomic(path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_text("\n".join([first, *wanted, ""]), encoding="utf-8")
 
 
@@ -71,8 +73,10 @@ def version(path: Path) -> str | None:
     return path.read_text(encoding="utf-8").split(" ", 1)[0] if path.is_file() else None
 
 
-def read(path: Path) -> pa.Array:
+def read(path: Path) -> "pa.Array":
     """The ids of the jobs' list, as text."""
+    import pyarrow as pa
+
     return pa.array(_entries(path), pa.string())
 
 
@@ -80,11 +84,16 @@ def _entries(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")[1:-1]
 
 
-def rows_of(path: Path, ids: pa.Array) -> pa.Array | None:
+def rows_of(path: Path, ids: "pa.Array") -> "pa.Array | None":
     """Of the rows of a Parquet or Arrow file that are these patients': the patient's id, as text.
 
     None if the file has rows of stays or notes and does not say whose.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from lib import shards
+
     parquet = path.suffix == ".parquet"
     schema = shards.parquet_schema(path) if parquet else shards.arrow_schema(path)
     columns = [name for name in schema.names if name == "person_id" or name.startswith("person_id_")]
@@ -98,7 +107,10 @@ def rows_of(path: Path, ids: pa.Array) -> pa.Array | None:
     return pa.chunked_array(found, pa.string()).combine_chunks()
 
 
-def _iter_arrow(path: Path, column: int) -> Iterator[pa.RecordBatch]:
+def _iter_arrow(path: Path, column: int) -> "Iterator[pa.RecordBatch]":
     """One column of an Arrow stream; the others are not decompressed."""
+    import pyarrow as pa
+    from pyarrow import ipc
+
     with pa.memory_map(str(path)) as source:
         yield from ipc.open_stream(source, options=ipc.IpcReadOptions(included_fields=[column]))

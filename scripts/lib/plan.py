@@ -37,6 +37,11 @@ class Fit:
     def path(self) -> str:
         return f"{self.model}/{self.size}-{self.seed}"
 
+    @property
+    def folder(self) -> str:
+        """Below the task's: what the stage that fits it writes."""
+        return f"{'finetune' if self.kind == 'transformer' else 'baseline'}/{{task}}/{self.path}"
+
 
 class Plan:
     """Everything that the rules need to know, from a checked configuration."""
@@ -176,9 +181,7 @@ class Plan:
 
     def fitted(self, wildcards: Any) -> list[str]:
         """The manifests of all fits of a task, in the order of `fits`."""
-        stages = ["finetune" if fit.kind == "transformer" else "baseline" for fit in self.fits]
-        paths = [f"{stage}/{{task}}/{fit.path}" for stage, fit in zip(stages, self.fits, strict=True)]
-        return [file for path in paths for file in self.files(f"<private>/{path}/manifest.json", wildcards)]
+        return [file for fit in self.fits for file in self.files(f"<private>/{fit.folder}/manifest.json", wildcards)]
 
     def local_files(self, block: str, name: str) -> list[str]:
         """The files of the local folder that model `name` starts from (block models) or tokenizer `name` is."""

@@ -8,8 +8,6 @@ again, their rows go. The source is left alone.
 """
 
 import fcntl
-import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import learned, optouts, provenance, shards
+from lib.files import flush
 from lib.stage import StageError
 
 JOURNAL = "purges.jsonl"
@@ -182,7 +181,7 @@ def remove(holdings: Holdings, asked: int, say: Callable[[str], None]) -> None:
     for path in files:
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in files}:
-        _flush(folder)
+        flush(folder)
     for folder in sorted((held.path for held in holdings.found if held.path.is_dir()), reverse=True):
         _prune(folder)
     for ledger in holdings.ledgers:
@@ -200,20 +199,8 @@ def _prune(folder: Path) -> None:
 
 def _journal(private: Path, entry: dict[str, Any]) -> None:
     """Append one line, and wait until the disk has it."""
-    with open(private / JOURNAL, "a", encoding="utf-8") as file:
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(json.dumps({"date": when, **entry}, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    _flush(private)
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    shards.append_json(private / JOURNAL, {"date": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
+    flush(private)
 
 
 def run(private: Path, results: Path, ids: Sequence[str], removing: bool, say: Callable[[str], None]) -> None:

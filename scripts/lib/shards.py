@@ -5,11 +5,7 @@ sha256 of each file, counts; never times, hosts or paths. Because Snakemake comp
 a manifest that comes out equal cuts a rerun off there.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,73 +13,30 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
-from lib import canonical_json
+from lib.files import append_json, atomic, read_json, read_json_lines, scratch, sha256, write_json
+
+__all__ = [
+    "ROW_GROUP_ROWS",
+    "ArrowWriter",
+    "append_json",
+    "arrow_schema",
+    "atomic",
+    "iter_arrow",
+    "iter_parquet",
+    "manifest",
+    "parquet_schema",
+    "read_arrow",
+    "read_json",
+    "read_json_lines",
+    "read_parquet",
+    "scratch",
+    "sha256",
+    "write_arrow",
+    "write_json",
+    "write_parquet",
+]
 
 ROW_GROUP_ROWS = 1_000  # fixed, so that bytes do not depend on the fetch batch
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success flush it to disk and rename it, on failure remove it.
-
-    The name is always the same: what a killed process left there is written anew, and nothing of it stays.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def scratch(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`, removed afterwards whatever happened."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.scratch")
-    temporary.unlink(missing_ok=True)
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Deterministic, indented JSON, written atomically."""
-    with atomic(path) as temporary:
-        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def append_json(path: Path, value: Any) -> None:
-    """Add one line to a file of JSON lines, in one write, and flush it to disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(canonical_json(value) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_json_lines(path: Path) -> Iterator[Any]:
-    """The lines of such a file; one that a kill cut off is passed over."""
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
-        with suppress(ValueError):
-            yield json.loads(line)
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> int:

@@ -25,7 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from lib import canonical_json, shards
+from lib import canonical_json
+from lib.files import sha256
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 _own_voice: TextIO | None = None  # the log; None, and sys.stderr, where a stage's `main` is called as a function
@@ -172,7 +173,7 @@ def without_data(error: BaseException) -> str:
 def _record(job: Job, written: list[Path], started: float) -> None:
     """Append how the outputs came: one JSON line in `<first output>.record.jsonl`, keyed by the outputs' sha256."""
     record = {
-        "outputs": {path.name: shards.sha256(path) for path in written},
+        "outputs": {path.name: sha256(path) for path in written},
         "settings": canonical_json(job.settings),
         "code": job.code,
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),

@@ -5,21 +5,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from lib import eligibility
 from lib.leakage import Evidence
 
-SCHEMA = pa.schema(
-    [
-        ("visit_id", pa.int64()),
-        ("person_id", pa.int64()),
-        ("anchor_time", pa.timestamp("us")),
-        ("index_time", pa.timestamp("us")),
-        ("step", pa.string()),
-        ("reason", pa.string()),
-        ("part", pa.string()),
-        ("label", pa.int64()),
-        ("text_hash", pa.binary(16)),
-    ]
-)
+DECIDED = eligibility.schema(pa.int64(), pa.int64())
+SCHEMA = pa.schema([field for field in DECIDED if field.name not in ("window", "note_id")])
 PAIRS = pa.schema([("visit_id_a", pa.int64()), ("visit_id_b", pa.int64())])
 PAIRS = PAIRS.append(pa.field("jaccard", pa.float64())).append(pa.field("same_patient", pa.bool_()))
 CLEAN = [

@@ -2,6 +2,8 @@
 
 import doctest
 import json
+import subprocess
+import sys
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +17,7 @@ from lib import plan
 from lib.config import Config
 from lib.config_errors import ConfigError, validated
 from lib.plan import Plan, windows
+from lib.provenance import SCRIPTS
 
 
 def planned(**changes) -> Plan:
@@ -194,6 +197,15 @@ def test_every_stage_has_settings_and_code() -> None:
     wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
     for stage in ("finetune", "predict", "evaluate"):
         assert json.loads(which.settings(stage)(wildcards)) and len(which.code(stage)) == 64
+
+
+def test_the_head_imports_nothing_heavy() -> None:
+    """It starts with every command: pyarrow once made that twice as slow, by way of a helper's import."""
+    program = "import sys, lib.plan; print({'pyarrow', 'numpy', 'torch', 'sqlite3'} & set(sys.modules) or '')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(SCRIPTS)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
 
 
 def test_a_plan_touches_no_folder_before_it_is_told_to(tmp_path: Path) -> None:
