@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import synthetic_results as made
-from lib import figures, stage, wording
+from lib import figures, shards, wording
 from lib.figure_flow import flow
 
 
@@ -120,7 +120,7 @@ def test_the_flow_of_classes_counts_classes_and_hides_nothing_unsaid(tmp_path):
 
 
 def stage_flow(folder, task: dict) -> dict:
-    return stage.shards.read_json(made.flow(folder / "flow.json", task))
+    return shards.read_json(made.flow(folder / "flow.json", task))
 
 
 def test_the_flow_says_how_many_stays_of_patients_who_opted_out_were_left_out(tmp_path):
