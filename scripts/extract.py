@@ -1,8 +1,9 @@
 """Run one query of a cohort for one window, check its columns against the contract, and write its rows as a shard.
 
 settings: kind (text: one row a note | labels: one row a stay), sql (the query's file), sql_sha256 (its hash when the
-job was planned), id_type (integer | text), window_start, window_end (half-open), known_until (labels), parameters.
-Rows of patients in `exclusions` are left out, and counted. workflow/sql/README.md is the contract. Every fault is
+job was planned), dialect (in which it is written, if not SQLite's), id_type (integer | text), window_start, window_end
+(half-open), known_until (labels), parameters. Rows of patients in `exclusions` are left out, and counted.
+workflow/sql/README.md is the contract. Every fault is
 counted to the end; then nothing is written and all are told.
 """
 
@@ -23,8 +24,12 @@ SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative t
 
 def main(job: stage.Job) -> None:
     opted_out = frozenset(optouts.read(job.path("exclusions")).to_pylist())
-    with asked(job.path("database"), job.settings, job.neutral, opted_out) as (extraction, tables):
-        rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
+
+    def attempt() -> tuple[int, Extraction]:
+        with asked(job.path("database"), job.settings, job.neutral, opted_out) as (extraction, tables):
+            return shards.write_parquet(job.path("shard"), extraction.schema, tables), extraction
+
+    rows, extraction = warehouse.retried(job.path("database"), attempt, job.say)
     job.say(f"{Path(job.settings['sql']).name}: {rows} rows")
     counts = extraction.counts()
     shards.write_json(
@@ -41,8 +46,11 @@ def asked(
     `opted_out`: ids, as text, of patients whose rows are left out.
     """
     name, sql, parameters = query(settings)
-    with warehouse.connect(database) as connection:
-        found, batches = warehouse.stream(connection, sql, parameters, neutral.get("batch_rows", 1000), name)
+    batch_rows = neutral.get("batch_rows", 1000)
+    with warehouse.connect(database, batch_rows) as connection:
+        found, batches = warehouse.stream(
+            connection, sql, parameters, batch_rows, name, settings.get("dialect", "sqlite")
+        )
         extraction = Extraction(name, found, settings, opted_out)
         yield extraction, extraction.tables(batches)
 

@@ -36,6 +36,10 @@ def main(job: stage.Job) -> None:
 def _unverifiable(job: stage.Job, stays: Sequence[replay.Stay]) -> str:
     """Why nothing can be said, or ''."""
     known = job.settings["point_in_time"]
+    if job.path("database").suffix == ".json":
+        return (
+            "the source is a server; the replay needs a copy that it may change: give it a SQLite copy of some patients"
+        )
     if known is None:
         return "there is no point_in_time.yaml beside the cohort's SQL"
     if not stays:

@@ -5,6 +5,7 @@ made from them). An unknown key, a wrong type or a reference to nothing is repor
 nearest valid name. Settings that cannot change a result say "neutral" and reach no stage's hash.
 """
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ Days = Annotated[StrictInt, Field(ge=0)]
 # 1 and 1.0 are one number, so that writing the other re-runs nothing; True is none.
 Number = Annotated[StrictFloat, BeforeValidator(lambda value: float(value) if type(value) is int else value)]
 Share = Annotated[Number, Field(ge=0, le=1)]
+Variable = Annotated[StrictStr, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # of the environment
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 
 
@@ -40,11 +42,52 @@ class Demo(Block):
     )
 
 
+class Kerberos(Block):
+    """The ticket with which the server lets jobs in. Neither cache nor keytab: the machine's own default cache."""
+
+    principal: StrictStr = Field(description="Whose ticket, as kinit wants it: researcher@HOSPITAL.ORG.")
+    cache: StrictStr | None = Field(None, description="Ticket cache that every node can read, as KRB5CCNAME has it.")
+    keytab: StrictStr | None = Field(None, description="In its place: a keytab; jobs fetch tickets from it.")
+
+    @check(mode="after")
+    def _one_way(self) -> Self:
+        if self.cache and self.keytab:
+            raise ValueError("give cache or keytab, not both")
+        return self
+
+
+class Odbc(Block):
+    """A server, asked through its ODBC driver (pyodbc), read-only. All of it is neutral."""
+
+    connection: StrictStr = Field(
+        description="Connection string without anything secret: Driver=…;Server=…;Port=…;Database=…, or DSN=…."
+    )
+    dialect: Literal["postgres", "tsql", "sqlite"] = Field(
+        description="What the server speaks. sqlite is for tests: its driver wraps ids beyond 2^31, cuts text at NUL."
+    )
+    secrets: dict[StrictStr, Variable] = Field(
+        {}, description="Keywords of the connection string, such as PWD: the environment's variable that holds each."
+    )
+    kerberos: Kerberos | None = Field(None, description="Where the server lets in whoever has a ticket.")
+    retries: Days = Field(4, description="How often a window is tried again when a connection or a lock fails.")
+    pause_seconds: Number = Field(5, description="Before the first of them; doubled each time, a minute at most.")
+    login_seconds: Count = Field(30, description="How long to wait for the server to answer.")
+    lock_seconds: Count = Field(60, description="How long a query waits for a lock.")
+
+    @check(mode="after")
+    def _nothing_secret(self) -> Self:
+        named = {keyword.lower() for keyword in re.findall(r"([^=;]+)=", self.connection)}
+        if named & {"pwd", "password", "accesstoken", "access token", "pqopt", "secret"}:
+            raise ValueError("connection holds a password or the like: name its keyword in `secrets`, with a variable")
+        return self
+
+
 class Source(Block):
-    """Where notes come from, and the span of time that is known. Give exactly one of `demo` and `sqlite`."""
+    """Where notes come from, and the span of time that is known. Give exactly one of `demo`, `sqlite` and `odbc`."""
 
     demo: Demo | None = Field(None, description="Generate the demo hospital and read that.")
     sqlite: StrictStr | None = Field(None, description="Path of a SQLite file, opened read-only.")
+    odbc: Odbc | None = Field(None, description="A server: PostgreSQL or SQL Server.")
     id_type: Literal["integer", "text"] = Field("integer", description="Type of note, person and visit ids.")
     exclusions: StrictStr | None = Field(
         None, description="File of the patients who opted out: one id a line, # begins a comment."
@@ -56,8 +99,8 @@ class Source(Block):
 
     @check(mode="after")
     def _one_source(self) -> Self:
-        if (self.demo is None) == (self.sqlite is None):
-            raise ValueError("give exactly one of demo and sqlite")
+        if [self.demo, self.sqlite, self.odbc].count(None) != 2:
+            raise ValueError("give exactly one of demo, sqlite and odbc")
         if self.data_end < self.data_start:
             raise ValueError(f"data_end {self.data_end} lies before data_start {self.data_start}")
         return self
@@ -77,6 +120,9 @@ class Cohort(Block):
     """Two SELECTs: `<sql>.sql` (texts and clocks) and `<sql>.labels.sql` (labels, features, groups)."""
 
     sql: StrictStr = Field(description="Path of the two SQL files, without `.sql` and `.labels.sql`.")
+    dialect: Literal["sqlite", "postgres", "tsql"] = Field(
+        "sqlite", description="In which they are written; sqlite's is rendered for every server, the others for none."
+    )
     anchor: Literal["admission", "discharge", "none"] = Field(description="The event that the index time follows.")
     notes: Literal["first", "last_before_index", "concatenate"] = Field(
         "first", description="Which of a stay's eligible notes make its text."
@@ -114,7 +160,7 @@ class Split(Block):
     """A keyed hash of the patient (`split_key` of the labels query, else person_id) decides the part of all stays."""
 
     salt: StrictStr | None = Field(None, description="Key of the hash; another salt gives another split.")
-    salt_env: Annotated[StrictStr, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+    salt_env: Variable | None = Field(
         None, description="In place of `salt`: the environment's variable that holds it, so that it stands nowhere."
     )
     parts: Parts = Field(Parts(train=0.7, tuning=0.1, calibration=0.1, test=0.1), description="Shares of patients.")

@@ -88,6 +88,7 @@ TABLE = [
     Kind("<private>/store/{key}/{kept}", "text", "checkpoints and finished models by settings, data and code"),
     Kind("<private>/stamps/{rule}/{job}/stamp.json", "row", "settings and code asked for"),
     Kind("<private>/stamps/exclusions/list.txt", "row", "who has opted out, as jobs read it"),
+    Kind("<private>/stamps/source/server.json", "row", "the server as jobs open it, nothing secret"),
     Kind("<private>/logs/{any}.log", "text", "what others wrote while a job ran: tracebacks, warnings, prints"),
     Kind("<private>/openings.jsonl", "row", "when the test part was opened, and with which configuration"),
     Kind("<private>/purges.jsonl", "row", "which files were removed for whom"),

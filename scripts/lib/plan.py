@@ -19,6 +19,7 @@ from typing import Any
 from lib import canonical_json, optouts, provenance
 from lib.config import Config
 from lib.config_errors import ConfigError
+from lib.files import read_json, write_json
 from lib.settings import Settings
 
 DEVELOPMENT_PARTS = ["tuning", "calibration"]
@@ -69,6 +70,13 @@ class Plan:
                 f"private_root: {self.private} cannot be made its owner's alone ({error.strerror}); give one of yours"
             ) from None
 
+    def describe_server(self) -> None:
+        """Bring the description of the server that jobs read up to date; nothing secret stands in it."""
+        if self.config.source.odbc:
+            path, described = Path(self.database), self.config.source.odbc.model_dump()
+            if not path.is_file() or read_json(path) != described:
+                write_json(path, described)
+
     def list_exclusions(self) -> None:
         """Bring the list that jobs read up to date with the site's."""
         source = self.config.source
@@ -88,6 +96,9 @@ class Plan:
 
     @property
     def database(self) -> str:
+        """What jobs open: a SQLite file, or the description of a server."""
+        if self.config.source.odbc:
+            return f"{self.private}/stamps/source/server.json"
         return self.config.source.sqlite or f"{self.private}/hospital.sqlite"
 
     @property

@@ -67,6 +67,7 @@ def copied(source: Path, folder: Path) -> Iterator[Path]:
     try:
         copy = folder / "copy.sqlite"
         with warehouse.connect(source) as original, closing(sqlite3.connect(copy)) as target:
+            assert isinstance(original, sqlite3.Connection)  # the stage sees to it
             try:
                 original.backup(target, pages=BACKUP_PAGES)
             except sqlite3.Error as error:

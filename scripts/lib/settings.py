@@ -40,8 +40,8 @@ class Settings:
         return self._query(cohort, kind) | bounds
 
     def _query(self, cohort: str, kind: str) -> dict[str, Any]:
-        sql = Path(self._queries(cohort)[kind == "labels"])
-        return {
+        sql, dialect = Path(self._queries(cohort)[kind == "labels"]), self._config.cohorts[cohort].dialect
+        return ({} if dialect == "sqlite" else {"dialect": dialect}) | {
             "kind": kind,
             "sql": str(sql),
             "sql_sha256": canonical_sql_hash(sql),
@@ -83,6 +83,10 @@ class Settings:
         if database and not Path(database).is_file():
             # Not its value: whoever mistakes the key writes a connection string there, password included.
             raise ConfigError("source.sqlite: there is no such file; a path begins at the folder that you run in")
+        spoken = self._config.source.odbc.dialect if self._config.source.odbc else "sqlite"
+        for name, cohort in self._config.cohorts.items():
+            if cohort.dialect not in ("sqlite", spoken):
+                raise ConfigError(f"cohorts.{name}.dialect: the source speaks {spoken}, not {cohort.dialect}")
         self._check_exclusions()
         if self._config.split.salt_env:
             self._secret_salt()
@@ -313,7 +317,9 @@ class Settings:
         }
 
     def resolve(self) -> dict[str, Any]:
-        hidden: Any = {"private_root": True, "source": {"sqlite", "exclusions"}}  # host paths are not for the report
+        # Hosts, users and paths are not for the report.
+        server = {"odbc": {"connection", "secrets", "kerberos"}} if self._config.source.odbc else {}
+        hidden: Any = {"private_root": True, "source": {"sqlite": True, "exclusions": True, **server}}
         return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
 
     def report(self) -> dict[str, Any]:

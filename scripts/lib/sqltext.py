@@ -130,6 +130,26 @@ def bind(sql: str, values: Mapping[str, Scalar | list[Scalar]]) -> tuple[str, li
     return "".join(written), bound
 
 
+def inline(sql: str, values: Mapping[str, Scalar | list[Scalar]], national: bool = False) -> str:
+    """`sql` with each `:name` written out as a literal and without comments; otherwise as `bind`.
+
+    For a query in its server's own dialect: what is sent is what an administrator sees and can run again. `national`
+    writes N'…', which SQL Server needs for characters outside its code page.
+    """
+    text, bound = bind(sql, values)
+    rest = iter(bound)
+    pieces = (_literal(next(rest), national) if kind == "placeholder" else piece for kind, piece in tokens(text))
+    return "".join(pieces)
+
+
+def _literal(value: Scalar, national: bool) -> str:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise SqlError("a parameter holds a NUL character")
+        return ("N'" if national else "'") + value.replace("'", "''") + "'"
+    return str(int(value)) if isinstance(value, bool) else repr(value)
+
+
 def share(queries: Iterable[str], parameters: Iterable[str]) -> list[list[str]]:
     """For each query of a cohort the names among `parameters` that it uses, sorted.
 

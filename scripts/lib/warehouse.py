@@ -1,20 +1,24 @@
 """One read-only connection to where the notes are, and one query streamed through it in batches.
 
-SQLite is what there is today. Another source brings its own `connect` and keeps the rest: parameters are bound as
-`?` (which ODBC knows), rows arrive in batches, and what a driver says about its failures is not repeated, because
-drivers quote the values they stumble over.
+A source is a SQLite file, or the description of a server (a .json, see `odbc`). Rows arrive in batches, and what a
+driver says about its failures is not repeated, because drivers quote the values they stumble over.
 """
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from lib import sqltext
+from lib import odbc, sqltext
 from lib.contract import NOT_UTF8
+from lib.files import read_json
 from lib.stage import StageError
+
+T = TypeVar("T")
+Connection = sqlite3.Connection | odbc.Session
 
 # What SQLite says of a query's own text; the name is repeated only if it stands in that text.
 _OF_THE_TEXT = (
@@ -27,11 +31,18 @@ _OF_THE_TEXT = (
 
 
 @contextmanager
-def connect(source: Path) -> Iterator[sqlite3.Connection]:
-    """A read-only connection to the SQLite file `source`, closed at the end. Raises StageError if there is none."""
+def connect(source: Path, batch_rows: int = 1000) -> Iterator[Connection]:
+    """A read-only connection to the SQLite file, or the server described by the .json, `source`; closed at the end.
+
+    Raises StageError if there is none; PassingError (of `odbc`) where another try may help.
+    """
     source = Path(source)
     if not source.is_file():
         raise StageError(f"there is no database {source.name}: check source.sqlite")
+    if source.suffix == ".json":
+        with odbc.connect(source, batch_rows) as session:
+            yield session
+        return
     uri = f"{source.resolve().as_uri()}?mode=ro"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
@@ -42,11 +53,28 @@ def connect(source: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def retried(source: Path, attempt: Callable[[], T], say: Callable[[str], None]) -> T:
+    """What `attempt` returns; what may pass is tried again, as often as the server's description says.
+
+    Each try begins from nothing, after twice the pause of the one before (a minute at most).
+    """
+    block = read_json(source) if Path(source).suffix == ".json" else {"retries": 0, "pause_seconds": 0}
+    for number in range(block["retries"]):
+        try:
+            return attempt()
+        except odbc.PassingError as error:
+            pause = min(block["pause_seconds"] * 2**number, 60)
+            say(f"{error}; try {number + 2} of {block['retries'] + 1} in {pause:g} s")
+            time.sleep(pause)
+    return attempt()
+
+
 def stream(
-    connection: sqlite3.Connection, sql: str, parameters: Mapping[str, Any], batch_rows: int, name: str
+    connection: Connection, sql: str, parameters: Mapping[str, Any], batch_rows: int, name: str, written: str = "sqlite"
 ) -> tuple[list[str], Iterator[list[tuple[Any, ...]]]]:
     """Column names, and batches of at most `batch_rows` rows of the one SELECT in `sql`; `name` is told in errors.
 
+    The query is `written` in SQLite's dialect, which every source understands (`dialects`), or in its server's own.
     Text that is not UTF-8 arrives as `contract.NOT_UTF8`. Raises StageError for a query that is not one SELECT, a
     parameter without a value or a value without its parameter (by name), and whatever the database refuses.
     """
@@ -55,6 +83,10 @@ def stream(
         idle = sorted(set(parameters) - set(sqltext.parameters_of(sql)))
         if idle:
             raise sqltext.SqlError(f"it does not use {', '.join(':' + n for n in idle)}: remove it, or use it")
+        if isinstance(connection, odbc.Session):
+            return connection.stream(sql, parameters, written, batch_rows, name)
+        if written != "sqlite":
+            raise sqltext.SqlError(f"it is written for {written}, and the source is a SQLite file")
         text, values = sqltext.bind(sql, parameters)
     except sqltext.SqlError as error:
         raise StageError(f"{name}: {error}") from None
@@ -65,8 +97,9 @@ def stream(
     return [column[0] for column in cursor.description], _batches(cursor, batch_rows, name)
 
 
-def tables_read(connection: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> set[str]:
+def tables_read(connection: Connection, sql: str, parameters: Mapping[str, Any]) -> set[str]:
     """Names of the tables that the SELECT in `sql` draws on, those below views included; nothing is run."""
+    assert isinstance(connection, sqlite3.Connection), "the replay has a copy of a SQLite file"
     text, values = sqltext.bind(sql, parameters)
     read: set[str] = set()
 

@@ -58,7 +58,7 @@ def test_the_demo_is_valid_and_opens_its_test_parts() -> None:
         ("tasks.mortality.cohort", "discharge", "tasks.mortality.label: there is no 'mortality'"),
         ("source.data_end", "2010-12-31", "data_end 2010-12-31 lies before data_start 2011-01-01"),
         ("source.window", "week", "source.window: Input should be 'month', 'quarter' or 'year'"),
-        ("source.sqlite", "x.sqlite", "give exactly one of demo and sqlite"),
+        ("source.sqlite", "x.sqlite", "give exactly one of demo, sqlite and odbc"),
         ("split.parts.train", 0.6, "split.parts: the four shares add up to 0.9, not 1"),
         ("split.temporal_from", "2022-06-01", "split.temporal_from: 2022-06-01 lies outside"),
         ("tasks.length_of_stay.edges", [4, 3, 6], "bins need edges, strictly increasing"),

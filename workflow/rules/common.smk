@@ -22,6 +22,7 @@ try:
     plan = Plan(validated(Config, config), workflow.is_main_process)
     if workflow.is_main_process:
         plan.make_private()
+        plan.describe_server()
         plan.list_exclusions()
         plan.keep_temporary_files()
 except ConfigError as fault:
