@@ -25,15 +25,16 @@ SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative t
 def main(job: stage.Job) -> None:
     opted_out = frozenset(optouts.read(job.path("exclusions")).to_pylist())
 
-    def attempt() -> tuple[int, Extraction]:
+    def attempt() -> dict[str, Any]:
         with asked(job.path("database"), job.settings, job.neutral, opted_out) as (extraction, tables):
-            return shards.write_parquet(job.path("shard"), extraction.schema, tables), extraction
+            rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
+            return {"rows": rows, "counts": extraction.counts()}
 
-    rows, extraction = warehouse.retried(job.path("database"), attempt, job.say)
-    job.say(f"{Path(job.settings['sql']).name}: {rows} rows")
-    counts = extraction.counts()
+    done = warehouse.repeated(job.path("database"), attempt, job.say)
+    job.say(f"{Path(job.settings['sql']).name}: {done['rows']} rows")
+    schema = shards.parquet_schema(job.path("shard"))
     shards.write_json(
-        job.path("manifest"), shards.manifest([job.path("shard")], rows, extraction.schema, counts=counts)
+        job.path("manifest"), shards.manifest([job.path("shard")], done["rows"], schema, counts=done["counts"])
     )
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -150,6 +151,8 @@ def convert(column: Column, values: Sequence[Any], faults: Faults) -> list[Any]:
 
 
 def _integer(value: Any) -> int | None:
+    if isinstance(value, Decimal):  # what servers make of sum() and round()
+        value = int(value) if value.is_finite() and value == int(value) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
 
 
@@ -158,7 +161,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else None
 
 
 def _time(value: Any) -> datetime | None:

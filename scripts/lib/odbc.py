@@ -16,13 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from lib import kerberos, sqltext
+from lib.attempts import PassingError
 from lib.files import read_json
 from lib.stage import StageError
-
-
-class PassingError(StageError):
-    """What another try may mend: a connection lost, a lock waited for in vain."""
-
 
 # Classes and codes of SQLSTATE (ISO 9075; the PostgreSQL manual, appendix A; ODBC's own HYT).
 _PASSING = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03", "HYT00", "HYT01")
@@ -56,16 +52,11 @@ _OF_THE_TEXT = (
         "this user may not read {}: ask for SELECT",
     ),
 )
-_SESSION = {
-    "postgres": (
-        "SET default_transaction_read_only = on",
-        "SET lock_timeout = '{lock_seconds}s'",
-        "SET datestyle = 'ISO'",
-        "SET client_encoding = 'UTF8'",
-    ),
-    "tsql": ("SET LOCK_TIMEOUT {lock_seconds}000", "SET DATEFORMAT ymd", "SET ANSI_WARNINGS ON"),
-    "sqlite": (),
-}
+# How a session begins: it only reads, and waits for no lock for ever. psqlodbc's own ReadOnly looks at a statement's
+# first word alone, and then drops these settings without telling; so it is off, and the server's is on.
+_SETTINGS = "SET default_transaction_read_only = on;SET lock_timeout = '{lock_seconds}s';SET datestyle = 'ISO'"
+_IS_READ_ONLY = "SELECT current_setting('transaction_read_only')"
+_TSQL_SESSION = ("SET LOCK_TIMEOUT {lock_seconds}000", "SET DATEFORMAT ymd")
 
 
 class Session:
@@ -133,22 +124,26 @@ def connect(description: Path, batch_rows: int = 1000) -> Iterator[Session]:
     pyodbc = _pyodbc()
     kerberos.prepare(block.get("kerberos"))
     pyodbc.pooling = False
-    try:
-        connection = pyodbc.connect(
-            connection_string(block, batch_rows), autocommit=True, readonly=True, timeout=block["login_seconds"]
-        )
-    except pyodbc.Error as error:
-        raise failure(error, "", "", block) from None
+    connection: Any = None
     try:
         try:
-            for statement in _SESSION[block["dialect"]]:
-                connection.execute(statement.format(lock_seconds=block["lock_seconds"])).close()
+            text = connection_string(block, batch_rows)
+            connection = pyodbc.connect(text, autocommit=True, timeout=block["login_seconds"])
+            _begin(connection, block)
         except pyodbc.Error as error:
             raise failure(error, "", "", block) from None
         yield Session(connection, block)
     finally:
-        with suppress(pyodbc.Error):  # the server may be gone
+        with suppress(pyodbc.Error, AttributeError):  # the server may be gone, or never have been there
             connection.close()
+
+
+def _begin(connection: Any, block: Mapping[str, Any]) -> None:
+    if block["dialect"] == "tsql":
+        for statement in _TSQL_SESSION:
+            connection.execute(statement.format(lock_seconds=block["lock_seconds"])).close()
+    elif block["dialect"] == "postgres" and connection.execute(_IS_READ_ONLY).fetchval() != "on":
+        raise StageError("the session is not read-only: something between (a pooler?) has taken the settings away")
 
 
 def _pyodbc() -> Any:
@@ -175,20 +170,25 @@ def keywords(connection: str) -> dict[str, str]:
 def connection_string(block: Mapping[str, Any], batch_rows: int) -> str:
     """The configuration's string, with the secrets of the environment and what streaming needs."""
     given = keywords(block["connection"])
-    known = {keyword.lower() for keyword in given}
-    added = {}
+    known = {keyword.lower(): value for keyword, value in given.items()}
+    added, ours = {}, {}
     if block["dialect"] == "postgres":
-        # Without these psqlodbc reads the whole result into memory, and holds long texts for cut-off columns.
-        added = {"UseDeclareFetch": "1", "Fetch": str(batch_rows), "ReadOnly": "1", "LFConversion": "0"}
+        # Without these psqlodbc reads the whole result into memory, and a lost network is noticed after hours.
+        added = {"UseDeclareFetch": "1", "Fetch": str(batch_rows), "LFConversion": "0", "BoolsAsChar": "0"}
+        added["pqopt"] = "{keepalives_idle=30 keepalives_interval=10 tcp_user_timeout=60000}"
+        settings = [known.get("connsettings", "").strip("{}"), _SETTINGS.format(**block)]
+        ours = {"ReadOnly": "0", "ConnSettings": "{" + ";".join(filter(None, settings)) + "}"}
     elif block["dialect"] == "tsql":
-        added = {"ApplicationIntent": "ReadOnly"}
+        ours = {"ApplicationIntent": "ReadOnly"}
     for keyword, variable in block["secrets"].items():
         value = os.environ.get(variable)
         if not value:
             # Not its name: whoever mistakes the key writes the secret itself there.
             raise StageError(f"source.odbc.secrets.{keyword}: the variable of the environment that it names is not set")
-        added[keyword] = "{" + value.replace("}", "}}") + "}"
-    parts = [*given.items(), *((k, v) for k, v in added.items() if k.lower() not in known)]
+        ours[keyword] = "{" + value.replace("}", "}}") + "}"
+    taken = {keyword.lower() for keyword in ours}
+    parts = [(k, v) for k, v in given.items() if k.lower() not in taken]
+    parts += [*((k, v) for k, v in added.items() if k.lower() not in known), *ours.items()]
     return ";".join(f"{keyword}={value}" for keyword, value in parts)
 
 
@@ -205,6 +205,8 @@ def failure(error: Exception, where: str, text: str, block: Mapping[str, Any]) -
             return StageError(f"{where}{told.format(name)}")
     if re.search("password|authentication|pg_hba|role .* does not exist|login failed", message, re.IGNORECASE):
         return StageError(f"{where}{_MEANING['28']} ({state})")
+    if re.search('database "[^"]*" does not exist|Cannot open database', message):
+        state = "3D000"
     if state == "HY000" and re.search("server closed|could not|connection|communication link", message, re.IGNORECASE):
         state = "08S01"
     for length in (5, 3, 2):

@@ -6,18 +6,16 @@ driver says about its failures is not repeated, because drivers quote the values
 
 import re
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from lib import odbc, sqltext
+from lib import attempts, odbc, sqltext
 from lib.contract import NOT_UTF8
 from lib.files import read_json
 from lib.stage import StageError
 
-T = TypeVar("T")
 Connection = sqlite3.Connection | odbc.Session
 
 # What SQLite says of a query's own text; the name is repeated only if it stands in that text.
@@ -34,7 +32,7 @@ _OF_THE_TEXT = (
 def connect(source: Path, batch_rows: int = 1000) -> Iterator[Connection]:
     """A read-only connection to the SQLite file, or the server described by the .json, `source`; closed at the end.
 
-    Raises StageError if there is none; PassingError (of `odbc`) where another try may help.
+    Raises StageError if there is none; PassingError (of `attempts`) where another try may help.
     """
     source = Path(source)
     if not source.is_file():
@@ -53,20 +51,12 @@ def connect(source: Path, batch_rows: int = 1000) -> Iterator[Connection]:
         yield connection
 
 
-def retried(source: Path, attempt: Callable[[], T], say: Callable[[str], None]) -> T:
-    """What `attempt` returns; what may pass is tried again, as often as the server's description says.
-
-    Each try begins from nothing, after twice the pause of the one before (a minute at most).
-    """
-    block = read_json(source) if Path(source).suffix == ".json" else {"retries": 0, "pause_seconds": 0}
-    for number in range(block["retries"]):
-        try:
-            return attempt()
-        except odbc.PassingError as error:
-            pause = min(block["pause_seconds"] * 2**number, 60)
-            say(f"{error}; try {number + 2} of {block['retries'] + 1} in {pause:g} s")
-            time.sleep(pause)
-    return attempt()
+def repeated(source: Path, attempt: Callable[[], Any], say: Callable[[str], None]) -> Any:
+    """What `attempt` returns (JSON); of a server what may pass is tried again, as its description says."""
+    if Path(source).suffix != ".json":
+        return attempt()
+    block = read_json(source)
+    return attempts.repeated(attempt, block["retries"], block["pause_seconds"], say)
 
 
 def stream(
