@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from lib import contract, optouts, shards, sqltext, stage, warehouse
+from lib.files import discard
 
 SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative to here, the repository's root
 
@@ -30,7 +31,10 @@ def main(job: stage.Job) -> None:
             rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
             return {"rows": rows, "counts": extraction.counts()}
 
-    done = warehouse.repeated(job.path("database"), attempt, job.say)
+    try:
+        done = warehouse.repeated(job.path("database"), attempt, job.say)
+    finally:
+        discard(job.path("shard"))
     job.say(f"{Path(job.settings['sql']).name}: {done['rows']} rows")
     schema = shards.parquet_schema(job.path("shard"))
     shards.write_json(

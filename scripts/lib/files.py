@@ -33,6 +33,11 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def discard(path: Path) -> None:
+    """Remove what an `atomic` of a process that died has left beside `path`."""
+    path.with_name(f".{path.name}.tmp").unlink(missing_ok=True)
+
+
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, removed afterwards whatever happened."""

@@ -31,6 +31,8 @@ _MEANING = {
     "40": "the server chose this query to end a deadlock, or a conflict of transactions",
     "53300": "the server has no connection left",
     "57P": "the server is shutting down or starting",
+    # psqlodbc says only this of whatever ended the query after its first rows had come.
+    "25P02": "the server ended the query (cancelled, or a value that the query cannot convert): its log says why",
     "25006": "the query wants to write, and the session is read-only",
     "22": "a value in the data does not fit the query's own conversion of it: look at its CASTs",
     "IM002": "there is no such ODBC driver or data source: check source.odbc.connection, and odbcinst -q -d",
@@ -49,7 +51,7 @@ _OF_THE_TEXT = (
     (re.compile(r"function ([\w.]+)\([^)]*\) does not exist"), "the database has no function {}"),
     (
         re.compile(r"permission denied for \w+ (\w+)|denied on the object '(\w+)'"),
-        "this user may not read {}: ask for SELECT",
+        "this user may not read {}: ask for SELECT on it",
     ),
 )
 # How a session begins: it only reads, and waits for no lock for ever. psqlodbc's own ReadOnly looks at a statement's
