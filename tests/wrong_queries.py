@@ -203,7 +203,7 @@ WRONG = [
     Wrong(
         "charlson",
         "All codes are read as ICD-9-CM.",
-        "condition_start_date < :icd10_from THEN 'ICD9CM'",
+        "condition_start_date < date(:icd10_from) THEN 'ICD9CM'",
         "condition_start_date < '9999' THEN 'ICD9CM'",
         "ICD-9-CM before October 2015, ICD-10-CM after",
     ),

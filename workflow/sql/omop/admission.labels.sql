@@ -67,9 +67,9 @@ clock AS (
         history.first_available,
         CASE
             WHEN history.first_available <= datetime(stay.anchor_time, '+' || :max_delay_hours || ' hours')
-                AND history.first_available <= coalesce(stay.end_time, '9999-12-31 00:00:00')
+                AND history.first_available <= coalesce(stay.end_time, datetime('9999-12-31'))
                 AND (stay.to_death = 0 OR history.first_available < stay.end_time)
-                AND history.first_available < coalesce(stay.death_time, '9999-12-31 00:00:00')
+                AND history.first_available < coalesce(stay.death_time, datetime('9999-12-31'))
                 THEN history.first_available
         END AS index_time
     FROM stay
@@ -167,14 +167,14 @@ diagnosis AS (
         CASE
             WHEN concept.vocabulary_id = 'ICD9CM' THEN 'ICD9CM'
             WHEN concept.vocabulary_id IN ('ICD10CM', 'ICD10') THEN 'ICD10CM'
-            WHEN recorded.condition_start_date < :icd10_from THEN 'ICD9CM'
+            WHEN recorded.condition_start_date < date(:icd10_from) THEN 'ICD9CM'
             ELSE 'ICD10CM'
         END AS vocabulary
     FROM coded
     JOIN condition_occurrence AS recorded
         ON recorded.visit_occurrence_id = coded.visit_id AND recorded.person_id = coded.person_id
     LEFT JOIN concept ON concept.concept_id = recorded.condition_source_concept_id
-    WHERE recorded.condition_source_value <> ''
+    WHERE replace(recorded.condition_source_value, ' ', '') <> ''
         AND coalesce(concept.vocabulary_id, 'None') IN ('ICD9CM', 'ICD10CM', 'ICD10', 'None')
         AND coalesce(
             datetime(recorded.condition_start_datetime), date(recorded.condition_start_date) || ' 23:59:59'
@@ -340,7 +340,8 @@ code_point AS (
     FROM (SELECT DISTINCT vocabulary, code FROM diagnosis) AS seen
     JOIN charlson_code
         ON charlson_code.vocabulary = seen.vocabulary
-        AND substr(seen.code, 1, length(charlson_code.first)) BETWEEN charlson_code.first AND charlson_code.last
+        AND substr(seen.code, 1, length(charlson_code.first)) COLLATE BINARY
+            BETWEEN charlson_code.first AND charlson_code.last
     JOIN charlson_weight ON charlson_weight.category = charlson_code.category
 ),
 
@@ -398,7 +399,7 @@ patient AS (
         year_of_birth,
         coalesce(
             date(birth_datetime),
-            year_of_birth || '-' || substr('0' || month_of_birth, -2) || '-' || substr('0' || day_of_birth, -2)
+            date(printf('%04d-%02d-%02d', year_of_birth, month_of_birth, day_of_birth))
         ) AS birth_date
     FROM person
     WHERE person_id IN (SELECT placed.person_id FROM placed)
@@ -427,7 +428,10 @@ admitting AS (
         row_number() OVER (
             PARTITION BY placed.visit_id
             ORDER BY
-                coalesce(visit_detail.visit_detail_start_datetime, visit_detail.visit_detail_start_date),
+                coalesce(
+                    datetime(visit_detail.visit_detail_start_datetime),
+                    date(visit_detail.visit_detail_start_date) || ' 00:00:00'
+                ),
                 visit_detail.visit_detail_id
         ) AS earliest_first
     FROM placed
@@ -437,14 +441,14 @@ admitting AS (
 known AS (
     SELECT
         placed.*,
-        CAST(substr(placed.seen_time, 1, 4) AS INTEGER) - patient.year_of_birth
-        - CASE WHEN substr(placed.seen_time, 6, 5) < substr(patient.birth_date, 6, 5) THEN 1 ELSE 0 END AS age,
+        CAST(strftime('%Y', placed.seen_time) AS INTEGER) - patient.year_of_birth
+        - CASE WHEN strftime('%m-%d', placed.seen_time) < strftime('%m-%d', patient.birth_date) THEN 1 ELSE 0 END AS age,
         patient.gender_concept_id,
         patient.race_concept_id,
         coalesce(first_site.care_site_name, last_site.care_site_name) AS department,
         insurance.payer,
         CASE WHEN placed.to_death = 1 OR placed.earliest_death <= placed.left_time THEN 1 ELSE 0 END AS died,
-        julianday(date(placed.left_time)) - julianday(date(placed.anchor_time)) AS midnights,
+        CAST(julianday(date(placed.left_time)) - julianday(date(placed.anchor_time)) AS INTEGER) AS midnights,
         CASE
             WHEN first_site.care_site_name IN (:newborn_departments) THEN 1
             WHEN last_site.care_site_name IN (:newborn_departments) THEN 1
@@ -543,7 +547,7 @@ SELECT
     index_time,
     CASE WHEN reason_mortality IS NULL THEN died END AS label_mortality,
     reason_mortality,
-    CASE WHEN reason_length_of_stay_days IS NULL THEN CAST(midnights AS INTEGER) END AS label_length_of_stay_days,
+    CASE WHEN reason_length_of_stay_days IS NULL THEN midnights END AS label_length_of_stay_days,
     reason_length_of_stay_days,
     CASE WHEN reason_charlson IS NULL THEN charlson END AS label_charlson,
     reason_charlson,
@@ -573,6 +577,6 @@ SELECT
     END AS group_race,
     coalesce(payer, 'unknown') AS group_insurance,
     coalesce(department, 'unknown') AS group_department,
-    substr(seen_time, 1, 4) AS group_year
+    strftime('%Y', seen_time) AS group_year
 FROM reasoned
 ORDER BY visit_id

@@ -14,7 +14,7 @@ WITH stay AS (
         coalesce(datetime(visit.visit_start_datetime), date(visit.visit_start_date) || ' 00:00:00') AS anchor_time,
         -- When the patient was no longer in hospital, or alive; a far day for a stay in progress.
         CASE
-            WHEN visit.discharged_to_concept_id IN (:still_patient) THEN '9999-12-31 00:00:00'
+            WHEN visit.discharged_to_concept_id IN (:still_patient) THEN datetime('9999-12-31')
             ELSE coalesce(datetime(visit.visit_end_datetime), date(visit.visit_end_date) || ' 23:59:59')
         END AS end_time,
         CASE WHEN visit.discharged_to_concept_id IN (:died) THEN 1 ELSE 0 END AS to_death,
@@ -61,7 +61,7 @@ clock AS (
     HAVING min(available) <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
         AND min(available) <= end_time
         AND (to_death = 0 OR min(available) < end_time)
-        AND min(available) < coalesce(death_time, '9999-12-31 00:00:00')
+        AND min(available) < coalesce(death_time, datetime('9999-12-31'))
 )
 
 SELECT

@@ -177,14 +177,14 @@ diagnosis AS (
         CASE
             WHEN concept.vocabulary_id = 'ICD9CM' THEN 'ICD9CM'
             WHEN concept.vocabulary_id IN ('ICD10CM', 'ICD10') THEN 'ICD10CM'
-            WHEN recorded.condition_start_date < :icd10_from THEN 'ICD9CM'
+            WHEN recorded.condition_start_date < date(:icd10_from) THEN 'ICD9CM'
             ELSE 'ICD10CM'
         END AS vocabulary
     FROM prior
     JOIN condition_occurrence AS recorded
         ON recorded.visit_occurrence_id = prior.visit_id AND recorded.person_id = prior.person_id
     LEFT JOIN concept ON concept.concept_id = recorded.condition_source_concept_id
-    WHERE recorded.condition_source_value <> ''
+    WHERE replace(recorded.condition_source_value, ' ', '') <> ''
         AND coalesce(concept.vocabulary_id, 'None') IN ('ICD9CM', 'ICD10CM', 'ICD10', 'None')
         AND coalesce(
             datetime(recorded.condition_start_datetime), date(recorded.condition_start_date) || ' 23:59:59'
@@ -350,7 +350,8 @@ code_point AS (
     FROM (SELECT DISTINCT vocabulary, code FROM diagnosis) AS seen
     JOIN charlson_code
         ON charlson_code.vocabulary = seen.vocabulary
-        AND substr(seen.code, 1, length(charlson_code.first)) BETWEEN charlson_code.first AND charlson_code.last
+        AND substr(seen.code, 1, length(charlson_code.first)) COLLATE BINARY
+            BETWEEN charlson_code.first AND charlson_code.last
     JOIN charlson_weight ON charlson_weight.category = charlson_code.category
 ),
 
@@ -383,7 +384,7 @@ patient AS (
         year_of_birth,
         coalesce(
             date(birth_datetime),
-            year_of_birth || '-' || substr('0' || month_of_birth, -2) || '-' || substr('0' || day_of_birth, -2)
+            date(printf('%04d-%02d-%02d', year_of_birth, month_of_birth, day_of_birth))
         ) AS birth_date
     FROM person
     WHERE person_id IN (SELECT placed.person_id FROM placed)
@@ -412,7 +413,10 @@ admitting AS (
         row_number() OVER (
             PARTITION BY placed.visit_id
             ORDER BY
-                coalesce(visit_detail.visit_detail_start_datetime, visit_detail.visit_detail_start_date),
+                coalesce(
+                    datetime(visit_detail.visit_detail_start_datetime),
+                    date(visit_detail.visit_detail_start_date) || ' 00:00:00'
+                ),
                 visit_detail.visit_detail_id
         ) AS earliest_first
     FROM placed
@@ -422,8 +426,8 @@ admitting AS (
 known AS (
     SELECT
         placed.*,
-        CAST(substr(placed.seen_time, 1, 4) AS INTEGER) - patient.year_of_birth
-        - CASE WHEN substr(placed.seen_time, 6, 5) < substr(patient.birth_date, 6, 5) THEN 1 ELSE 0 END AS age,
+        CAST(strftime('%Y', placed.seen_time) AS INTEGER) - patient.year_of_birth
+        - CASE WHEN strftime('%m-%d', placed.seen_time) < strftime('%m-%d', patient.birth_date) THEN 1 ELSE 0 END AS age,
         patient.gender_concept_id,
         patient.race_concept_id,
         care_site.care_site_name AS department,
@@ -495,7 +499,7 @@ SELECT
     prior_charlson AS feature_prior_charlson,
     emergency_visits AS feature_emergency_visits,
     CASE WHEN visit_concept_id IN (:emergency_visits) THEN 1 ELSE 0 END AS feature_emergency,
-    julianday(date(anchor_time)) - julianday(date(start_time)) AS feature_los_days,
+    CAST(julianday(date(anchor_time)) - julianday(date(start_time)) AS INTEGER) AS feature_los_days,
     CASE gender_concept_id WHEN 8507 THEN 'male' WHEN 8532 THEN 'female' ELSE 'unknown' END AS group_sex,
     CASE
         WHEN age < 18 THEN '0-17'
@@ -515,6 +519,6 @@ SELECT
     END AS group_race,
     coalesce(payer, 'unknown') AS group_insurance,
     coalesce(department, 'unknown') AS group_department,
-    substr(seen_time, 1, 4) AS group_year
+    strftime('%Y', seen_time) AS group_year
 FROM reasoned
 ORDER BY visit_id

@@ -1,0 +1,120 @@
+WITH stay AS (
+  SELECT
+    visit.visit_occurrence_id AS visit_id,
+    visit.person_id,
+    COALESCE(
+      CAST(visit.visit_start_datetime AS TIMESTAMP),
+      CAST(CAST(visit.visit_start_date AS DATE) AS TIMESTAMP)
+    ) AS anchor_time,
+    CASE
+      WHEN visit.discharged_to_concept_id IN (32220)
+      THEN CAST('9999-12-31' AS TIMESTAMP)
+      ELSE COALESCE(
+        CAST(visit.visit_end_datetime AS TIMESTAMP),
+        (
+          CAST(visit.visit_end_date AS DATE) + CAST('23:59:59' AS TIME)
+        )
+      )
+    END AS end_time,
+    CASE WHEN visit.discharged_to_concept_id IN (4216643) THEN 1 ELSE 0 END AS to_death,
+    (
+      SELECT
+        MIN(
+          COALESCE(
+            CAST(death.death_datetime AS TIMESTAMP),
+            (
+              CAST(death.death_date AS DATE) + CAST('23:59:59' AS TIME)
+            )
+          )
+        )
+      FROM death
+      WHERE
+        death.person_id = visit.person_id
+    ) AS death_time
+  FROM visit_occurrence AS visit
+  WHERE
+    visit.visit_concept_id IN (9201, 262)
+    AND visit.visit_start_date >= (
+      CAST(CAST('2012-01-01 00:00:00' AS TIMESTAMP) AS DATE) - (
+        24 / 24 + 2
+      )
+    )
+    AND visit.visit_start_date < (
+      CAST(CAST('2012-04-01 00:00:00' AS TIMESTAMP) AS DATE) + 2
+    )
+), history AS (
+  SELECT
+    stay.visit_id,
+    stay.person_id,
+    stay.anchor_time,
+    stay.end_time,
+    stay.to_death,
+    stay.death_time,
+    note.note_id,
+    note.note_text,
+    CAST(note.note_datetime AS TIMESTAMP) AS written,
+    CAST(note.note_date AS DATE) AS note_date,
+    COALESCE(
+      CAST(note.note_datetime AS TIMESTAMP),
+      (
+        CAST(note.note_date AS DATE) + CAST('23:59:59' AS TIME)
+      )
+    ) AS available,
+    CASE WHEN note.note_title IN ('Addendum') THEN 'addendum' ELSE 'note' END AS note_role
+  FROM stay
+  JOIN note
+    ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+  WHERE
+    note.note_class_concept_id IN (44814638)
+    AND (
+      NOT note.note_datetime IS NULL OR 1 = 1
+    )
+    AND COALESCE(
+      CAST(note.note_datetime AS TIMESTAMP),
+      (
+        CAST(note.note_date AS DATE) + CAST('23:59:59' AS TIME)
+      )
+    ) >= stay.anchor_time
+), clock AS (
+  SELECT
+    visit_id,
+    MIN(available) AS index_time
+  FROM history
+  WHERE
+    note_role = 'note'
+  GROUP BY
+    visit_id,
+    anchor_time,
+    end_time,
+    to_death,
+    death_time
+  HAVING
+    MIN(available) <= (
+      CAST(anchor_time AS TIMESTAMP) + 24 * INTERVAL '1 HOUR'
+    )
+    AND MIN(available) <= end_time
+    AND (
+      to_death = 0 OR MIN(available) < end_time
+    )
+    AND MIN(available) < COALESCE(death_time, CAST('9999-12-31' AS TIMESTAMP))
+)
+SELECT
+  history.visit_id,
+  history.note_id,
+  history.person_id,
+  clock.index_time,
+  COALESCE(history.written, CAST(CAST(history.note_date AS DATE) AS TIMESTAMP)) AS note_time,
+  CASE WHEN history.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+  CASE WHEN history.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+  history.note_role,
+  history.note_text AS text
+FROM clock
+JOIN history
+  ON history.visit_id = clock.visit_id
+WHERE
+  history.available <= clock.index_time
+  AND clock.index_time >= CAST('2012-01-01 00:00:00' AS TIMESTAMP)
+  AND clock.index_time < CAST('2012-04-01 00:00:00' AS TIMESTAMP)
+ORDER BY
+  history.visit_id,
+  history.note_id

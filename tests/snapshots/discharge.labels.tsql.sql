@@ -1,0 +1,691 @@
+WITH stay AS (
+  SELECT
+    visit_occurrence_id AS visit_id,
+    person_id AS person_id,
+    visit_concept_id AS visit_concept_id,
+    COALESCE(
+      CAST(visit_start_datetime AS DATETIME2),
+      CAST(CAST(visit_start_date AS DATE) AS DATETIME2)
+    ) AS start_time,
+    COALESCE(
+      CAST(visit_end_datetime AS DATETIME2),
+      DATEADD(SECOND, 86399, CAST(CAST(visit_end_date AS DATE) AS DATETIME2))
+    ) AS anchor_time,
+    CASE
+      WHEN visit_start_datetime IS NULL OR visit_end_datetime IS NULL
+      THEN 0
+      ELSE 1
+    END AS has_times,
+    CASE WHEN discharged_to_concept_id IN (4216643) THEN 1 ELSE 0 END AS to_death,
+    CASE WHEN discharged_to_concept_id IN (4021968) THEN 1 ELSE 0 END AS against_advice,
+    care_site_id AS care_site_id
+  FROM visit_occurrence
+  WHERE
+    visit_concept_id IN (9201, 262)
+    AND visit_end_date >= DATEADD(DAY, -(
+      72 / 24 + 2
+    ), CAST(CAST('2012-01-01 00:00:00' AS DATETIME2) AS DATE))
+    AND visit_end_date < DATEADD(DAY, 2, CAST(CAST('2012-04-01 00:00:00' AS DATETIME2) AS DATE))
+    AND CASE WHEN discharged_to_concept_id IN (32220) THEN 0 ELSE 1 END = 1
+), summary AS (
+  SELECT
+    stay.visit_id AS visit_id,
+    MIN(
+      COALESCE(
+        CAST(note.note_datetime AS DATETIME2),
+        DATEADD(SECOND, 86399, CAST(CAST(note.note_date AS DATE) AS DATETIME2))
+      )
+    ) AS first_available
+  FROM stay
+  JOIN note
+    ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+  WHERE
+    note.note_class_concept_id IN (44814637)
+    AND (
+      NOT note.note_datetime IS NULL OR 1 = 1
+    )
+    AND CASE
+      WHEN CAST(note.note_title AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('Addendum')
+      THEN 1
+      ELSE 0
+    END = 0
+  GROUP BY
+    stay.visit_id
+), clock AS (
+  SELECT
+    stay.*,
+    summary.first_available AS first_available,
+    CASE
+      WHEN summary.first_available > DATEADD(HOUR, 72, CAST(stay.anchor_time AS DATETIME2))
+      THEN NULL
+      WHEN summary.first_available > stay.anchor_time
+      THEN summary.first_available
+      WHEN NOT summary.first_available IS NULL
+      THEN stay.anchor_time
+    END AS index_time
+  FROM stay
+  LEFT JOIN summary
+    ON summary.visit_id = stay.visit_id
+), placed AS (
+  SELECT
+    clock.*,
+    COALESCE(clock.index_time, clock.anchor_time) AS seen_time,
+    CASE
+      WHEN 0 = 1
+      THEN DATEADD(SECOND, 86399, CAST(DATEADD(DAY, 30, CAST(clock.anchor_time AS DATE)) AS DATETIME2))
+      ELSE DATEADD(DAY, 30, CAST(clock.anchor_time AS DATETIME2))
+    END AS horizon_time
+  FROM clock
+  WHERE
+    COALESCE(clock.index_time, clock.anchor_time) >= CAST('2012-01-01 00:00:00' AS DATETIME2)
+    AND COALESCE(clock.index_time, clock.anchor_time) < CAST('2012-04-01 00:00:00' AS DATETIME2)
+), other AS (
+  SELECT
+    placed.visit_id AS of_visit_id,
+    visit.visit_occurrence_id AS visit_id,
+    visit.person_id AS person_id,
+    visit.visit_concept_id AS visit_concept_id,
+    visit.visit_source_value AS visit_source_value,
+    COALESCE(
+      CAST(visit.visit_start_datetime AS DATETIME2),
+      CAST(CAST(visit.visit_start_date AS DATE) AS DATETIME2)
+    ) AS start_time,
+    CASE
+      WHEN visit.discharged_to_concept_id IN (32220)
+      THEN NULL
+      ELSE COALESCE(
+        CAST(visit.visit_end_datetime AS DATETIME2),
+        DATEADD(SECOND, 86399, CAST(CAST(visit.visit_end_date AS DATE) AS DATETIME2))
+      )
+    END AS end_time
+  FROM placed
+  JOIN visit_occurrence AS visit
+    ON visit.person_id = placed.person_id
+    AND visit.visit_occurrence_id <> placed.visit_id
+), readmission AS (
+  SELECT
+    placed.visit_id AS visit_id,
+    placed.index_time AS index_time,
+    placed.horizon_time AS horizon_time,
+    CASE
+      WHEN other.start_time > placed.anchor_time
+      THEN other.start_time
+      ELSE placed.anchor_time
+    END AS event_time
+  FROM placed
+  JOIN other
+    ON other.of_visit_id = placed.visit_id
+  WHERE
+    other.visit_concept_id IN (9201, 262)
+    AND other.start_time <= CAST('2015-12-31 00:00:00' AS DATETIME2)
+    AND (
+      other.end_time IS NULL OR other.end_time > placed.anchor_time
+    )
+    AND (
+      CAST(other.start_time AS DATE) > CAST(placed.anchor_time AS DATE)
+      OR (
+        CAST(other.start_time AS DATE) = CAST(placed.anchor_time AS DATE) AND 0 = 1
+      )
+    )
+    AND CASE WHEN other.visit_source_value IN (NULL) AND 1 = 0 THEN 0 ELSE 1 END = 1
+), event AS (
+  SELECT
+    visit_id AS visit_id,
+    MAX(CASE WHEN event_time <= index_time THEN 1 ELSE 0 END) AS before_index,
+    MAX(
+      CASE WHEN event_time > index_time AND event_time <= horizon_time THEN 1 ELSE 0 END
+    ) AS in_window
+  FROM readmission
+  GROUP BY
+    visit_id
+), overlap AS (
+  SELECT DISTINCT
+    placed.visit_id AS visit_id
+  FROM placed
+  JOIN other
+    ON other.of_visit_id = placed.visit_id
+  WHERE
+    other.visit_concept_id IN (9201, 262)
+    AND CAST(other.start_time AS DATE) < CAST(placed.anchor_time AS DATE)
+    AND (
+      other.end_time IS NULL OR other.end_time > placed.anchor_time
+    )
+), passing AS (
+  SELECT
+    death.person_id AS person_id,
+    MIN(
+      COALESCE(
+        CAST(death.death_datetime AS DATETIME2),
+        CAST(CAST(death.death_date AS DATE) AS DATETIME2)
+      )
+    ) AS earliest,
+    MIN(
+      COALESCE(
+        CAST(death.death_datetime AS DATETIME2),
+        DATEADD(SECOND, 86399, CAST(CAST(death.death_date AS DATE) AS DATETIME2))
+      )
+    ) AS latest
+  FROM death
+  WHERE
+    death.person_id IN (
+      SELECT
+        placed.person_id
+      FROM placed
+    )
+  GROUP BY
+    death.person_id
+), prior AS (
+  SELECT
+    other.of_visit_id AS of_visit_id,
+    other.visit_id AS visit_id,
+    other.person_id AS person_id,
+    placed.seen_time AS seen_time,
+    CASE
+      WHEN other.end_time >= DATEADD(DAY, -365, CAST(placed.seen_time AS DATETIME2))
+      THEN 1
+      ELSE 0
+    END AS in_a_year
+  FROM placed
+  JOIN other
+    ON other.of_visit_id = placed.visit_id
+  WHERE
+    other.visit_concept_id IN (9201, 262)
+    AND other.start_time < placed.start_time
+    AND other.end_time <= placed.seen_time
+), prior_admission AS (
+  SELECT
+    of_visit_id AS visit_id,
+    SUM(in_a_year) AS stays
+  FROM prior
+  GROUP BY
+    of_visit_id
+), emergency AS (
+  SELECT
+    placed.visit_id AS visit_id,
+    COUNT_BIG(*) AS visits
+  FROM placed
+  JOIN other
+    ON other.of_visit_id = placed.visit_id
+  WHERE
+    other.visit_concept_id IN (9203, 262)
+    AND other.start_time < placed.start_time
+    AND other.start_time >= DATEADD(DAY, -180, CAST(placed.start_time AS DATETIME2))
+  GROUP BY
+    placed.visit_id
+), diagnosis AS (
+  SELECT
+    prior.of_visit_id AS visit_id,
+    'prior' AS of_stay,
+    UPPER(REPLACE(REPLACE(recorded.condition_source_value, '.', ''), ' ', '')) AS code,
+    CASE
+      WHEN CAST(concept.vocabulary_id AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'ICD9CM'
+      THEN 'ICD9CM'
+      WHEN CAST(concept.vocabulary_id AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('ICD10CM', 'ICD10')
+      THEN 'ICD10CM'
+      WHEN recorded.condition_start_date < CAST('2015-10-01' AS DATE)
+      THEN 'ICD9CM'
+      ELSE 'ICD10CM'
+    END AS vocabulary
+  FROM prior
+  JOIN condition_occurrence AS recorded
+    ON recorded.visit_occurrence_id = prior.visit_id
+    AND recorded.person_id = prior.person_id
+  LEFT JOIN concept
+    ON concept.concept_id = recorded.condition_source_concept_id
+  WHERE
+    CAST(REPLACE(recorded.condition_source_value, ' ', '') AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 <> ''
+    AND CAST(COALESCE(concept.vocabulary_id, 'None') AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('ICD9CM', 'ICD10CM', 'ICD10', 'None')
+    AND COALESCE(
+      CAST(recorded.condition_start_datetime AS DATETIME2),
+      DATEADD(SECOND, 86399, CAST(CAST(recorded.condition_start_date AS DATE) AS DATETIME2))
+    ) <= prior.seen_time
+), charlson_weight AS (
+  SELECT
+    *
+  FROM (VALUES
+    ('myocardial infarction', 'myocardial infarction', 1),
+    ('heart failure', 'heart failure', 1),
+    ('peripheral vascular disease', 'peripheral vascular disease', 1),
+    ('cerebrovascular disease', 'cerebrovascular disease', 1),
+    ('dementia', 'dementia', 1),
+    ('chronic pulmonary disease', 'chronic pulmonary disease', 1),
+    ('rheumatic disease', 'rheumatic disease', 1),
+    ('peptic ulcer', 'peptic ulcer', 1),
+    ('mild liver disease', 'liver', 1),
+    ('moderate or severe liver disease', 'liver', 3),
+    ('diabetes', 'diabetes', 1),
+    ('diabetes with complications', 'diabetes', 2),
+    ('hemiplegia or paraplegia', 'hemiplegia or paraplegia', 2),
+    ('renal disease', 'renal disease', 2),
+    ('malignancy', 'cancer', 2),
+    ('metastatic tumour', 'cancer', 6),
+    ('AIDS', 'AIDS', 6)) AS charlson_weight(category, family, weight)
+), charlson_code AS (
+  SELECT
+    *
+  FROM (VALUES
+    ('ICD9CM', '410', '410', 'myocardial infarction'),
+    ('ICD9CM', '412', '412', 'myocardial infarction'),
+    ('ICD10CM', 'I21', 'I22', 'myocardial infarction'),
+    ('ICD10CM', 'I252', 'I252', 'myocardial infarction'),
+    ('ICD9CM', '39891', '39891', 'heart failure'),
+    ('ICD9CM', '40201', '40201', 'heart failure'),
+    ('ICD9CM', '40211', '40211', 'heart failure'),
+    ('ICD9CM', '40291', '40291', 'heart failure'),
+    ('ICD9CM', '40401', '40401', 'heart failure'),
+    ('ICD9CM', '40403', '40403', 'heart failure'),
+    ('ICD9CM', '40411', '40411', 'heart failure'),
+    ('ICD9CM', '40413', '40413', 'heart failure'),
+    ('ICD9CM', '40491', '40491', 'heart failure'),
+    ('ICD9CM', '40493', '40493', 'heart failure'),
+    ('ICD9CM', '4254', '4259', 'heart failure'),
+    ('ICD9CM', '428', '428', 'heart failure'),
+    ('ICD10CM', 'I099', 'I099', 'heart failure'),
+    ('ICD10CM', 'I110', 'I110', 'heart failure'),
+    ('ICD10CM', 'I130', 'I130', 'heart failure'),
+    ('ICD10CM', 'I132', 'I132', 'heart failure'),
+    ('ICD10CM', 'I255', 'I255', 'heart failure'),
+    ('ICD10CM', 'I420', 'I420', 'heart failure'),
+    ('ICD10CM', 'I425', 'I429', 'heart failure'),
+    ('ICD10CM', 'I43', 'I43', 'heart failure'),
+    ('ICD10CM', 'I50', 'I50', 'heart failure'),
+    ('ICD10CM', 'P290', 'P290', 'heart failure'),
+    ('ICD9CM', '0930', '0930', 'peripheral vascular disease'),
+    ('ICD9CM', '4373', '4373', 'peripheral vascular disease'),
+    ('ICD9CM', '440', '441', 'peripheral vascular disease'),
+    ('ICD9CM', '4431', '4439', 'peripheral vascular disease'),
+    ('ICD9CM', '4471', '4471', 'peripheral vascular disease'),
+    ('ICD9CM', '5571', '5571', 'peripheral vascular disease'),
+    ('ICD9CM', '5579', '5579', 'peripheral vascular disease'),
+    ('ICD9CM', 'V434', 'V434', 'peripheral vascular disease'),
+    ('ICD10CM', 'I70', 'I71', 'peripheral vascular disease'),
+    ('ICD10CM', 'I731', 'I731', 'peripheral vascular disease'),
+    ('ICD10CM', 'I738', 'I739', 'peripheral vascular disease'),
+    ('ICD10CM', 'I771', 'I771', 'peripheral vascular disease'),
+    ('ICD10CM', 'I790', 'I790', 'peripheral vascular disease'),
+    ('ICD10CM', 'I792', 'I792', 'peripheral vascular disease'),
+    ('ICD10CM', 'K551', 'K551', 'peripheral vascular disease'),
+    ('ICD10CM', 'K558', 'K559', 'peripheral vascular disease'),
+    ('ICD10CM', 'Z958', 'Z959', 'peripheral vascular disease'),
+    ('ICD9CM', '36234', '36234', 'cerebrovascular disease'),
+    ('ICD9CM', '430', '438', 'cerebrovascular disease'),
+    ('ICD10CM', 'G45', 'G46', 'cerebrovascular disease'),
+    ('ICD10CM', 'H340', 'H340', 'cerebrovascular disease'),
+    ('ICD10CM', 'I60', 'I69', 'cerebrovascular disease'),
+    ('ICD9CM', '290', '290', 'dementia'),
+    ('ICD9CM', '2941', '2941', 'dementia'),
+    ('ICD9CM', '3312', '3312', 'dementia'),
+    ('ICD10CM', 'F00', 'F03', 'dementia'),
+    ('ICD10CM', 'F051', 'F051', 'dementia'),
+    ('ICD10CM', 'G30', 'G30', 'dementia'),
+    ('ICD10CM', 'G311', 'G311', 'dementia'),
+    ('ICD9CM', '4168', '4169', 'chronic pulmonary disease'),
+    ('ICD9CM', '490', '505', 'chronic pulmonary disease'),
+    ('ICD9CM', '5064', '5064', 'chronic pulmonary disease'),
+    ('ICD9CM', '5081', '5081', 'chronic pulmonary disease'),
+    ('ICD9CM', '5088', '5088', 'chronic pulmonary disease'),
+    ('ICD10CM', 'I278', 'I279', 'chronic pulmonary disease'),
+    ('ICD10CM', 'J40', 'J47', 'chronic pulmonary disease'),
+    ('ICD10CM', 'J60', 'J67', 'chronic pulmonary disease'),
+    ('ICD10CM', 'J684', 'J684', 'chronic pulmonary disease'),
+    ('ICD10CM', 'J701', 'J701', 'chronic pulmonary disease'),
+    ('ICD10CM', 'J703', 'J703', 'chronic pulmonary disease'),
+    ('ICD9CM', '4465', '4465', 'rheumatic disease'),
+    ('ICD9CM', '7100', '7104', 'rheumatic disease'),
+    ('ICD9CM', '7140', '7142', 'rheumatic disease'),
+    ('ICD9CM', '7148', '7148', 'rheumatic disease'),
+    ('ICD9CM', '725', '725', 'rheumatic disease'),
+    ('ICD10CM', 'M05', 'M06', 'rheumatic disease'),
+    ('ICD10CM', 'M315', 'M315', 'rheumatic disease'),
+    ('ICD10CM', 'M32', 'M34', 'rheumatic disease'),
+    ('ICD10CM', 'M351', 'M351', 'rheumatic disease'),
+    ('ICD10CM', 'M353', 'M353', 'rheumatic disease'),
+    ('ICD10CM', 'M360', 'M360', 'rheumatic disease'),
+    ('ICD9CM', '531', '534', 'peptic ulcer'),
+    ('ICD10CM', 'K25', 'K28', 'peptic ulcer'),
+    ('ICD9CM', '07022', '07023', 'mild liver disease'),
+    ('ICD9CM', '07032', '07033', 'mild liver disease'),
+    ('ICD9CM', '07044', '07044', 'mild liver disease'),
+    ('ICD9CM', '07054', '07054', 'mild liver disease'),
+    ('ICD9CM', '0706', '0706', 'mild liver disease'),
+    ('ICD9CM', '0709', '0709', 'mild liver disease'),
+    ('ICD9CM', '570', '571', 'mild liver disease'),
+    ('ICD9CM', '5733', '5734', 'mild liver disease'),
+    ('ICD9CM', '5738', '5739', 'mild liver disease'),
+    ('ICD9CM', 'V427', 'V427', 'mild liver disease'),
+    ('ICD10CM', 'B18', 'B18', 'mild liver disease'),
+    ('ICD10CM', 'K700', 'K703', 'mild liver disease'),
+    ('ICD10CM', 'K709', 'K709', 'mild liver disease'),
+    ('ICD10CM', 'K713', 'K715', 'mild liver disease'),
+    ('ICD10CM', 'K717', 'K717', 'mild liver disease'),
+    ('ICD10CM', 'K73', 'K74', 'mild liver disease'),
+    ('ICD10CM', 'K760', 'K760', 'mild liver disease'),
+    ('ICD10CM', 'K762', 'K764', 'mild liver disease'),
+    ('ICD10CM', 'K768', 'K769', 'mild liver disease'),
+    ('ICD10CM', 'Z944', 'Z944', 'mild liver disease'),
+    ('ICD9CM', '2500', '2503', 'diabetes'),
+    ('ICD9CM', '2508', '2509', 'diabetes'),
+    ('ICD10CM', 'E100', 'E101', 'diabetes'),
+    ('ICD10CM', 'E106', 'E106', 'diabetes'),
+    ('ICD10CM', 'E108', 'E109', 'diabetes'),
+    ('ICD10CM', 'E110', 'E111', 'diabetes'),
+    ('ICD10CM', 'E116', 'E116', 'diabetes'),
+    ('ICD10CM', 'E118', 'E119', 'diabetes'),
+    ('ICD10CM', 'E120', 'E121', 'diabetes'),
+    ('ICD10CM', 'E126', 'E126', 'diabetes'),
+    ('ICD10CM', 'E128', 'E129', 'diabetes'),
+    ('ICD10CM', 'E130', 'E131', 'diabetes'),
+    ('ICD10CM', 'E136', 'E136', 'diabetes'),
+    ('ICD10CM', 'E138', 'E139', 'diabetes'),
+    ('ICD10CM', 'E140', 'E141', 'diabetes'),
+    ('ICD10CM', 'E146', 'E146', 'diabetes'),
+    ('ICD10CM', 'E148', 'E149', 'diabetes'),
+    ('ICD9CM', '2504', '2507', 'diabetes with complications'),
+    ('ICD10CM', 'E102', 'E105', 'diabetes with complications'),
+    ('ICD10CM', 'E107', 'E107', 'diabetes with complications'),
+    ('ICD10CM', 'E112', 'E115', 'diabetes with complications'),
+    ('ICD10CM', 'E117', 'E117', 'diabetes with complications'),
+    ('ICD10CM', 'E122', 'E125', 'diabetes with complications'),
+    ('ICD10CM', 'E127', 'E127', 'diabetes with complications'),
+    ('ICD10CM', 'E132', 'E135', 'diabetes with complications'),
+    ('ICD10CM', 'E137', 'E137', 'diabetes with complications'),
+    ('ICD10CM', 'E142', 'E145', 'diabetes with complications'),
+    ('ICD10CM', 'E147', 'E147', 'diabetes with complications'),
+    ('ICD9CM', '3341', '3341', 'hemiplegia or paraplegia'),
+    ('ICD9CM', '342', '343', 'hemiplegia or paraplegia'),
+    ('ICD9CM', '3440', '3446', 'hemiplegia or paraplegia'),
+    ('ICD9CM', '3449', '3449', 'hemiplegia or paraplegia'),
+    ('ICD10CM', 'G041', 'G041', 'hemiplegia or paraplegia'),
+    ('ICD10CM', 'G114', 'G114', 'hemiplegia or paraplegia'),
+    ('ICD10CM', 'G801', 'G802', 'hemiplegia or paraplegia'),
+    ('ICD10CM', 'G81', 'G82', 'hemiplegia or paraplegia'),
+    ('ICD10CM', 'G830', 'G834', 'hemiplegia or paraplegia'),
+    ('ICD10CM', 'G839', 'G839', 'hemiplegia or paraplegia'),
+    ('ICD9CM', '40301', '40301', 'renal disease'),
+    ('ICD9CM', '40311', '40311', 'renal disease'),
+    ('ICD9CM', '40391', '40391', 'renal disease'),
+    ('ICD9CM', '40402', '40403', 'renal disease'),
+    ('ICD9CM', '40412', '40413', 'renal disease'),
+    ('ICD9CM', '40492', '40493', 'renal disease'),
+    ('ICD9CM', '582', '582', 'renal disease'),
+    ('ICD9CM', '5830', '5837', 'renal disease'),
+    ('ICD9CM', '585', '586', 'renal disease'),
+    ('ICD9CM', '5880', '5880', 'renal disease'),
+    ('ICD9CM', 'V420', 'V420', 'renal disease'),
+    ('ICD9CM', 'V451', 'V451', 'renal disease'),
+    ('ICD9CM', 'V56', 'V56', 'renal disease'),
+    ('ICD10CM', 'I120', 'I120', 'renal disease'),
+    ('ICD10CM', 'I131', 'I131', 'renal disease'),
+    ('ICD10CM', 'N032', 'N037', 'renal disease'),
+    ('ICD10CM', 'N052', 'N057', 'renal disease'),
+    ('ICD10CM', 'N18', 'N19', 'renal disease'),
+    ('ICD10CM', 'N250', 'N250', 'renal disease'),
+    ('ICD10CM', 'Z490', 'Z492', 'renal disease'),
+    ('ICD10CM', 'Z940', 'Z940', 'renal disease'),
+    ('ICD10CM', 'Z992', 'Z992', 'renal disease'),
+    ('ICD9CM', '140', '172', 'malignancy'),
+    ('ICD9CM', '174', '195', 'malignancy'),
+    ('ICD9CM', '200', '208', 'malignancy'),
+    ('ICD9CM', '2386', '2386', 'malignancy'),
+    ('ICD10CM', 'C00', 'C26', 'malignancy'),
+    ('ICD10CM', 'C30', 'C34', 'malignancy'),
+    ('ICD10CM', 'C37', 'C41', 'malignancy'),
+    ('ICD10CM', 'C43', 'C43', 'malignancy'),
+    ('ICD10CM', 'C45', 'C58', 'malignancy'),
+    ('ICD10CM', 'C60', 'C76', 'malignancy'),
+    ('ICD10CM', 'C81', 'C85', 'malignancy'),
+    ('ICD10CM', 'C88', 'C88', 'malignancy'),
+    ('ICD10CM', 'C90', 'C97', 'malignancy'),
+    ('ICD9CM', '4560', '4562', 'moderate or severe liver disease'),
+    ('ICD9CM', '5722', '5728', 'moderate or severe liver disease'),
+    ('ICD10CM', 'I850', 'I850', 'moderate or severe liver disease'),
+    ('ICD10CM', 'I859', 'I859', 'moderate or severe liver disease'),
+    ('ICD10CM', 'I864', 'I864', 'moderate or severe liver disease'),
+    ('ICD10CM', 'I982', 'I982', 'moderate or severe liver disease'),
+    ('ICD10CM', 'K704', 'K704', 'moderate or severe liver disease'),
+    ('ICD10CM', 'K711', 'K711', 'moderate or severe liver disease'),
+    ('ICD10CM', 'K721', 'K721', 'moderate or severe liver disease'),
+    ('ICD10CM', 'K729', 'K729', 'moderate or severe liver disease'),
+    ('ICD10CM', 'K765', 'K767', 'moderate or severe liver disease'),
+    ('ICD9CM', '196', '199', 'metastatic tumour'),
+    ('ICD10CM', 'C77', 'C80', 'metastatic tumour'),
+    ('ICD9CM', '042', '044', 'AIDS'),
+    ('ICD10CM', 'B20', 'B22', 'AIDS'),
+    ('ICD10CM', 'B24', 'B24', 'AIDS')) AS charlson_code(vocabulary, first, last, category)
+), code_point AS (
+  SELECT DISTINCT
+    seen.vocabulary AS vocabulary,
+    seen.code AS code,
+    charlson_weight.family AS family,
+    charlson_weight.weight AS weight
+  FROM (
+    SELECT DISTINCT
+      vocabulary AS vocabulary,
+      code AS code
+    FROM diagnosis
+  ) AS seen
+  JOIN charlson_code
+    ON charlson_code.vocabulary = seen.vocabulary
+    AND CAST(SUBSTRING(seen.code, 1, (
+      LEN(charlson_code.first + '.') - 1
+    )) AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 BETWEEN charlson_code.first AND charlson_code.last
+  JOIN charlson_weight
+    ON charlson_weight.category = charlson_code.category
+), family_point AS (
+  SELECT
+    diagnosis.visit_id AS visit_id,
+    diagnosis.of_stay AS of_stay,
+    code_point.family AS family,
+    MAX(COALESCE(code_point.weight, 0)) AS weight
+  FROM diagnosis
+  LEFT JOIN code_point
+    ON code_point.vocabulary = diagnosis.vocabulary AND code_point.code = diagnosis.code
+  GROUP BY
+    diagnosis.visit_id,
+    diagnosis.of_stay,
+    code_point.family
+), charlson AS (
+  SELECT
+    visit_id AS visit_id,
+    of_stay AS of_stay,
+    SUM(weight) AS score
+  FROM family_point
+  GROUP BY
+    visit_id,
+    of_stay
+), patient AS (
+  SELECT
+    person_id AS person_id,
+    gender_concept_id AS gender_concept_id,
+    race_concept_id AS race_concept_id,
+    year_of_birth AS year_of_birth,
+    COALESCE(
+      CAST(birth_datetime AS DATE),
+      DATEADD(
+        DAY,
+        day_of_birth - 1,
+        DATEADD(MONTH, month_of_birth - 1, DATEFROMPARTS(year_of_birth, 1, 1))
+      )
+    ) AS birth_date
+  FROM person
+  WHERE
+    person_id IN (
+      SELECT
+        placed.person_id
+      FROM placed
+    )
+), insurance AS (
+  SELECT
+    placed.visit_id AS visit_id,
+    payer_plan_period.payer_source_value AS payer,
+    ROW_NUMBER() OVER (
+      PARTITION BY placed.visit_id
+      ORDER BY payer_plan_period.payer_plan_period_start_date DESC, payer_plan_period.payer_plan_period_id DESC
+    ) AS latest_first
+  FROM placed
+  JOIN payer_plan_period
+    ON payer_plan_period.person_id = placed.person_id
+  WHERE
+    CAST(payer_plan_period.payer_plan_period_start_date AS DATE) <= CAST(placed.seen_time AS DATE)
+    AND CAST(payer_plan_period.payer_plan_period_end_date AS DATE) >= CAST(placed.anchor_time AS DATE)
+), admitting AS (
+  SELECT
+    placed.visit_id AS visit_id,
+    visit_detail.care_site_id AS care_site_id,
+    ROW_NUMBER() OVER (
+      PARTITION BY placed.visit_id
+      ORDER BY COALESCE(
+        CAST(visit_detail.visit_detail_start_datetime AS DATETIME2),
+        CAST(CAST(visit_detail.visit_detail_start_date AS DATE) AS DATETIME2)
+      ), visit_detail.visit_detail_id
+    ) AS earliest_first
+  FROM placed
+  JOIN visit_detail
+    ON visit_detail.visit_occurrence_id = placed.visit_id
+), known AS (
+  SELECT
+    placed.*,
+    DATEPART(YEAR, placed.seen_time) - patient.year_of_birth - CASE
+      WHEN SUBSTRING(CONVERT(VARCHAR(10), placed.seen_time, 23), 6, 5) < SUBSTRING(CONVERT(VARCHAR(10), patient.birth_date, 23), 6, 5)
+      THEN 1
+      ELSE 0
+    END AS age,
+    patient.gender_concept_id AS gender_concept_id,
+    patient.race_concept_id AS race_concept_id,
+    care_site.care_site_name AS department,
+    insurance.payer AS payer,
+    COALESCE(event.before_index, 0) AS event_before_index,
+    COALESCE(event.in_window, 0) AS readmitted,
+    CASE WHEN overlap.visit_id IS NULL THEN 0 ELSE 1 END AS in_hospital,
+    CASE
+      WHEN placed.to_death = 1
+      THEN 1
+      WHEN passing.earliest <= placed.anchor_time
+      AND passing.latest <= CAST('2015-12-31 00:00:00' AS DATETIME2)
+      THEN 1
+      ELSE 0
+    END AS died_in_hospital,
+    CASE
+      WHEN passing.latest <= CAST('2015-12-31 00:00:00' AS DATETIME2)
+      THEN passing.latest
+    END AS death_time,
+    CASE
+      WHEN CAST(first_site.care_site_name AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('Newborn')
+      THEN 1
+      WHEN CAST(care_site.care_site_name AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('Newborn')
+      THEN 1
+      WHEN CAST(placed.start_time AS DATE) < DATEADD(DAY, 1, CAST(patient.birth_date AS DATE))
+      THEN 1
+      ELSE 0
+    END AS newborn,
+    COALESCE(prior_admission.stays, 0) AS prior_admissions,
+    COALESCE(emergency.visits, 0) AS emergency_visits,
+    charlson.score AS prior_charlson
+  FROM placed
+  LEFT JOIN patient
+    ON patient.person_id = placed.person_id
+  LEFT JOIN admitting
+    ON admitting.visit_id = placed.visit_id AND admitting.earliest_first = 1
+  LEFT JOIN care_site AS first_site
+    ON first_site.care_site_id = admitting.care_site_id
+  LEFT JOIN care_site
+    ON care_site.care_site_id = placed.care_site_id
+  LEFT JOIN insurance
+    ON insurance.visit_id = placed.visit_id AND insurance.latest_first = 1
+  LEFT JOIN event
+    ON event.visit_id = placed.visit_id
+  LEFT JOIN overlap
+    ON overlap.visit_id = placed.visit_id
+  LEFT JOIN passing
+    ON passing.person_id = placed.person_id
+  LEFT JOIN prior_admission
+    ON prior_admission.visit_id = placed.visit_id
+  LEFT JOIN emergency
+    ON emergency.visit_id = placed.visit_id
+  LEFT JOIN charlson
+    ON charlson.visit_id = placed.visit_id
+    AND CAST(charlson.of_stay AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'prior'
+), reasoned AS (
+  SELECT
+    known.*,
+    CASE
+      WHEN first_available IS NULL
+      THEN 'no_note'
+      WHEN index_time IS NULL
+      THEN 'late_note'
+      WHEN newborn = 1 AND 0 = 0
+      THEN 'newborn'
+      WHEN died_in_hospital = 1
+      THEN 'died_in_hospital'
+      WHEN CAST(department AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('Rehabilitation', 'Dialysis', 'Palliative care')
+      THEN 'excluded_department'
+      WHEN against_advice = 1 AND 1 = 0
+      THEN 'left_against_advice'
+      WHEN event_before_index = 1 OR death_time <= index_time
+      THEN 'event_before_index'
+      WHEN in_hospital = 1
+      THEN 'still_in_hospital'
+      WHEN DATEADD(DAY, (
+        30 + 0
+      ), CAST(index_time AS DATETIME2)) > CAST('2015-12-31 00:00:00' AS DATETIME2)
+      OR DATEADD(DAY, 0, CAST(horizon_time AS DATETIME2)) > CAST('2015-12-31 00:00:00' AS DATETIME2)
+      THEN 'follow_up_incomplete'
+      WHEN readmitted = 0 AND death_time <= horizon_time AND 1 = 0
+      THEN 'undetermined'
+      WHEN has_times = 0 AND 1 = 0
+      THEN 'undetermined'
+    END AS reason
+  FROM known
+)
+SELECT
+  visit_id,
+  person_id,
+  anchor_time,
+  index_time,
+  CASE WHEN reason IS NULL THEN readmitted END AS label_readmission,
+  reason AS reason_readmission,
+  age AS feature_age,
+  prior_admissions AS feature_prior_admissions,
+  prior_charlson AS feature_prior_charlson,
+  emergency_visits AS feature_emergency_visits,
+  CASE WHEN visit_concept_id IN (9203, 262) THEN 1 ELSE 0 END AS feature_emergency,
+  CAST(DATEDIFF(DAY, CAST(start_time AS DATE), CAST(anchor_time AS DATE)) AS BIGINT) AS feature_los_days,
+  CASE gender_concept_id
+    WHEN 8507
+    THEN 'male'
+    WHEN 8532
+    THEN 'female'
+    ELSE 'unknown'
+  END AS group_sex,
+  CASE
+    WHEN age < 18
+    THEN '0-17'
+    WHEN age < 40
+    THEN '18-39'
+    WHEN age < 65
+    THEN '40-64'
+    WHEN age < 80
+    THEN '65-79'
+    WHEN age >= 80
+    THEN '80+'
+    ELSE 'unknown'
+  END AS group_age_band,
+  CASE race_concept_id
+    WHEN 8527
+    THEN 'White'
+    WHEN 8516
+    THEN 'Black or African American'
+    WHEN 8515
+    THEN 'Asian'
+    WHEN 8557
+    THEN 'Native Hawaiian or Other Pacific Islander'
+    WHEN 8657
+    THEN 'American Indian or Alaska Native'
+    ELSE 'unknown'
+  END AS group_race,
+  COALESCE(payer, 'unknown') AS group_insurance,
+  COALESCE(department, 'unknown') AS group_department,
+  SUBSTRING(CONVERT(VARCHAR(10), seen_time, 23), 1, 4) AS group_year
+FROM reasoned
+ORDER BY
+  visit_id

@@ -1,0 +1,75 @@
+WITH stay AS (
+  SELECT
+    visit_occurrence_id AS visit_id,
+    person_id AS person_id,
+    COALESCE(
+      CAST(visit_end_datetime AS DATETIME2),
+      DATEADD(SECOND, 86399, CAST(CAST(visit_end_date AS DATE) AS DATETIME2))
+    ) AS anchor_time
+  FROM visit_occurrence
+  WHERE
+    visit_concept_id IN (9201, 262)
+    AND visit_end_date >= DATEADD(DAY, -(
+      72 / 24 + 2
+    ), CAST(CAST('2012-01-01 00:00:00' AS DATETIME2) AS DATE))
+    AND visit_end_date < DATEADD(DAY, 2, CAST(CAST('2012-04-01 00:00:00' AS DATETIME2) AS DATE))
+    AND CASE WHEN discharged_to_concept_id IN (32220) THEN 0 ELSE 1 END = 1
+), summary AS (
+  SELECT
+    stay.visit_id AS visit_id,
+    stay.person_id AS person_id,
+    stay.anchor_time AS anchor_time,
+    note.note_id AS note_id,
+    note.note_text AS note_text,
+    CAST(note.note_datetime AS DATETIME2) AS written,
+    CAST(note.note_date AS DATE) AS note_date,
+    COALESCE(
+      CAST(note.note_datetime AS DATETIME2),
+      DATEADD(SECOND, 86399, CAST(CAST(note.note_date AS DATE) AS DATETIME2))
+    ) AS available,
+    CASE
+      WHEN CAST(note.note_title AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 IN ('Addendum')
+      THEN 'addendum'
+      ELSE 'note'
+    END AS note_role
+  FROM stay
+  JOIN note
+    ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+  WHERE
+    note.note_class_concept_id IN (44814637)
+    AND (
+      NOT note.note_datetime IS NULL OR 1 = 1
+    )
+), clock AS (
+  SELECT
+    visit_id AS visit_id,
+    CASE WHEN MIN(available) > anchor_time THEN MIN(available) ELSE anchor_time END AS index_time
+  FROM summary
+  WHERE
+    CAST(note_role AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'note'
+  GROUP BY
+    visit_id,
+    anchor_time
+  HAVING
+    MIN(available) <= DATEADD(HOUR, 72, CAST(anchor_time AS DATETIME2))
+)
+SELECT
+  summary.visit_id,
+  summary.note_id,
+  summary.person_id,
+  clock.index_time,
+  COALESCE(summary.written, CAST(CAST(summary.note_date AS DATE) AS DATETIME2)) AS note_time,
+  CASE WHEN summary.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+  CASE WHEN summary.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+  summary.note_role,
+  summary.note_text AS text
+FROM clock
+JOIN summary
+  ON summary.visit_id = clock.visit_id
+WHERE
+  summary.available <= clock.index_time
+  AND clock.index_time >= CAST('2012-01-01 00:00:00' AS DATETIME2)
+  AND clock.index_time < CAST('2012-04-01 00:00:00' AS DATETIME2)
+ORDER BY
+  summary.visit_id,
+  summary.note_id
