@@ -14,7 +14,7 @@ from lib.sqltext import SqlError
 
 _PLAIN = (
     *(exp.Add, exp.Alias, exp.And, exp.Between, exp.CTE, exp.Coalesce, exp.Column, exp.Count, exp.Distinct, exp.Exists),
-    *(exp.From, exp.GT, exp.GTE, exp.Group, exp.Having, exp.Identifier, exp.LT, exp.LTE, exp.Lower, exp.Max),
+    *(exp.From, exp.GT, exp.GTE, exp.Group, exp.Having, exp.Identifier, exp.Is, exp.LT, exp.LTE, exp.Lower, exp.Max),
     *(exp.Min, exp.Mul, exp.Neg, exp.Not, exp.Null, exp.Nullif, exp.Or, exp.Order, exp.Ordered, exp.Paren),
     *(exp.RowNumber, exp.Select, exp.Star, exp.Sub, exp.Subquery, exp.Sum, exp.Table, exp.TableAlias, exp.Tuple),
     *(exp.Union, exp.Upper, exp.Values, exp.Where, exp.Window, exp.With, exp.Replace, exp.Abs),
@@ -43,7 +43,6 @@ class Rules:
             exp.EQ: self._equal,
             exp.In: self._in,
             exp.NEQ: self._equal,
-            exp.Is: self._is,
             exp.Length: self._length,
             exp.Literal: self._literal,
             exp.Avg: self._average,
@@ -106,11 +105,6 @@ class Rules:
 
     def _in(self, node: exp.Expr) -> exp.Expr:
         return self._with(node, this=self._exactly(node.this)) if _texts(*node.expressions) else self._with(node)
-
-    def _is(self, node: exp.Expr) -> exp.Expr:
-        if not isinstance(node.expression, exp.Null):
-            raise SqlError(f"{told(node)}: IS stands before NULL only")
-        return self._with(node)
 
     def _case(self, node: exp.Expr) -> exp.Expr:
         if node.this and _texts(*(branch.this for branch in node.args["ifs"])):

@@ -144,7 +144,7 @@ def test_what_becomes_of_each_construct(sqlite: str, postgres: str, tsql: str) -
         ("max(a, b)", "max(a, b)"),
         ("iif(a = 1, 2, 3)", "iif"),
         ("a IS b", "IS"),
-        ("CASE WHEN a IS 1 THEN 2 END", "IS stands before NULL"),
+        ("CASE WHEN a IS 1 THEN 2 END", "NullSafeEQ"),
         ("unixepoch(a)", "unixepoch"),
         ("julianday(a)", "julianday"),
         ("datetime()", "datetime"),

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 
 import omop_db
-from lib import point_in_time, replay, sqltext
+from lib import dialects, point_in_time, replay, sqltext
 from lib.contract import REASONS, text_columns
 from lib.plan import windows
 
@@ -39,6 +40,16 @@ def clinic(path: Path) -> None:
         connection.executemany("INSERT INTO stays VALUES (?, ?, ?, ?, ?)", STAYS)
         connection.executemany("INSERT INTO letters VALUES (?, ?, ?, ?)", LETTERS)
         connection.commit()
+
+
+@pytest.mark.parametrize("server", dialects.SERVERS)
+def test_example_is_written_for_each_server(server: str) -> None:
+    example = README[README.index("## A complete small example") :]
+    given = {"back_horizon_days": 14, "back_maturity_days": 0, "other_units": ["Rehabilitation"]}
+    given |= dict.fromkeys(("window_start", "window_end", "known_until"), "2020-04-15 00:00:00")
+    for query in re.findall(r"```sql\n(.*?)```", example, re.DOTALL):
+        order = dialects.render(query, given, server).rpartition("ORDER BY")[2]
+        assert order.count("COLLATE") == query.count("COLLATE") > 0
 
 
 def test_example(tmp_path: Path) -> None:
