@@ -88,7 +88,7 @@ class Session:
             return sqltext.bind(sql, parameters)
         if self.dialect == written:
             return sqltext.inline(sql, parameters, national=written == "tsql"), []
-        from lib import dialects
+        from lib import dialects  # 0.2 s, which a SQLite source spares itself
 
         return dialects.render(sql, parameters, self.dialect), []
 
