@@ -48,10 +48,19 @@ def plain(postgres: Postgres, database: str, port: int | None = None, user: str 
 
 
 class ServerJob:
-    """The job in `folder`: `start` it, or `run` it to its end."""
+    """The job in `folder`: `start` it, or `run` it to its end. `sqlite`: a file to read in place of the server."""
 
-    def __init__(self, folder: Path, block: dict[str, Any], query: str = QUERY, **settings: Any) -> None:
-        self.folder, self.block = folder, block
+    def __init__(
+        self,
+        folder: Path,
+        block: dict[str, Any],
+        query: str = QUERY,
+        batch_rows: int = 500,
+        sqlite: Path | None = None,
+        **settings: Any,
+    ) -> None:
+        self.folder, self.block, self.batch_rows = folder, block, batch_rows
+        self.database = sqlite or folder / "server.json"
         self.shard, self.manifest = folder / "shard.parquet", folder / "manifest.json"
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "server.json", block)
@@ -69,12 +78,15 @@ class ServerJob:
         } | settings
 
     def start(self, **environment: str) -> "subprocess.Popen[str]":
-        files = {"database": "server.json", "exclusions": "exclusions.txt", "shard": "shard.parquet"}
+        files = {"database": str(self.database), "exclusions": "exclusions.txt", "shard": "shard.parquet"}
         files |= {"manifest": "manifest.json"}
         command = [sys.executable, str(ROOT / "scripts" / "extract.py"), "--settings", json.dumps(self.settings)]
         for name, file in files.items():
             command += [f"--{name}", str(self.folder / file)]
-        neutral = {"NOTECAST_NEUTRAL": json.dumps({"batch_rows": 500}), "NOTECAST_LOG": str(self.folder / "job.log")}
+        neutral = {
+            "NOTECAST_NEUTRAL": json.dumps({"batch_rows": self.batch_rows}),
+            "NOTECAST_LOG": str(self.folder / "job.log"),
+        }
         (self.folder / "job.log").unlink(missing_ok=True)
         with open(self.folder / "private.log", "w", encoding="utf-8") as private:
             return subprocess.Popen(
