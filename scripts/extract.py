@@ -18,27 +18,42 @@ from typing import Any
 import pyarrow as pa
 
 from lib import contract, optouts, shards, sqltext, stage, warehouse
-from lib.files import discard
+from lib.fetched import Seen
+from lib.files import append_json, discard
 
+TIMES = ("window_start", "window_end", "known_until")
 SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative to here, the repository's root
 
 
 def main(job: stage.Job) -> None:
     opted_out = frozenset(optouts.read(job.path("exclusions")).to_pylist())
+    fetched = job.path("fetched")
 
     def attempt() -> dict[str, Any]:
         with asked(job.path("database"), job.settings, job.neutral, opted_out) as (extraction, tables):
+            # Asked before the rows: what comes in between is found by the next refresh.
+            release = said(extraction.connection, job.settings.get("release"), {})
+            asked_before = fingerprint(extraction.connection, job.settings)
+            seen = extraction.seen = Seen(extraction.keys, extraction.schema.names)
             rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
-            return {"rows": rows, "counts": extraction.counts()}
+        changes = seen.changes(fetched)
+        if changes and any(changes.values()):
+            window = {"cohort": fetched.parent.name, "window": fetched.stem}
+            append_json(fetched.parents[1] / "changes.jsonl", window | {"release": release} | changes)
+        seen.write(fetched, asked_before)
+        return {"rows": rows, "counts": extraction.counts(), "release": release, "changes": changes}
 
     try:
         done = warehouse.repeated(job.path("database"), attempt, job.say)
     finally:
         discard(job.path("shard"))
-    job.say(f"{Path(job.settings['sql']).name}: {done['rows']} rows")
+    since = ", ".join(f"{n} {what}" for what, n in (done["changes"] or {}).items() if n)
+    job.say(f"{Path(job.settings['sql']).name}: {done['rows']} rows{f'; since the last time {since}' if since else ''}")
     schema = shards.parquet_schema(job.path("shard"))
+    release = {"release": done["release"]} if done["release"] else {}
     shards.write_json(
-        job.path("manifest"), shards.manifest([job.path("shard")], done["rows"], schema, counts=done["counts"])
+        job.path("manifest"),
+        shards.manifest([job.path("shard")], done["rows"], schema, counts=done["counts"], **release),
     )
 
 
@@ -57,7 +72,31 @@ def asked(
             connection, sql, parameters, batch_rows, name, settings.get("dialect", "sqlite")
         )
         extraction = Extraction(name, found, settings, opted_out)
+        extraction.connection = connection
         yield extraction, extraction.tables(batches)
+
+
+def said(connection: Any, query: dict[str, Any] | None, parameters: dict[str, Any]) -> list[dict[str, str]]:
+    """What a companion query (sql, sql_sha256, dialect) answers, as text; nothing where there is none."""
+    if query is None:
+        return []
+    path = SHIPPED / query["sql"]
+    sql = _read(path, query["sql_sha256"])
+    wanted = {name: parameters[name] for name in sqltext.parameters_of(sql) if name in parameters}
+    names, batches = warehouse.stream(connection, sql, wanted, 100, path.name, query.get("dialect", "sqlite"))
+    return [dict(zip(names, map(str, row), strict=True)) for batch in batches for row in batch]
+
+
+def fingerprint(connection: Any, settings: dict[str, Any]) -> list[dict[str, str]] | None:
+    """What tells that the window of `settings` has changed, by `<query>.fingerprint.sql`; None where there is none.
+
+    It is neutral: another fingerprint query extracts nothing again.
+    """
+    path = Path(settings["sql"]).with_suffix(".fingerprint.sql")
+    if not (SHIPPED / path).is_file():
+        return None
+    query = {"sql": str(path), "sql_sha256": sqltext.canonical_sql_hash(SHIPPED / path)}
+    return said(connection, settings | query, {name: settings[name] for name in TIMES if name in settings})
 
 
 def query(settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -87,6 +126,9 @@ class Extraction:
         self._checks = contract.RowChecks(self._columns, window)
         self._faults = contract.Faults()
         self._counted: Counter[tuple[str, ...]] = Counter()
+        self.keys = ("visit_id",) if self._labels else ("visit_id", "note_id")
+        self.connection: Any = None
+        self.seen: Seen | None = None  # where the rows are to be remembered
 
     def tables(self, batches: Iterator[list[tuple[Any, ...]]]) -> Iterator[pa.RecordBatch]:
         """Record batches of ROW_GROUP_ROWS rows, whatever the size of the batches that come in.
@@ -98,6 +140,8 @@ class Extraction:
             batch = {c.name: contract.convert(c, raw[c.name], self._faults) for c in self._columns}
             self._checks.check(batch, self._faults)
             self._count(batch)
+            if self.seen is not None:
+                self.seen.add(batch)
             yield pa.record_batch([pa.array(batch[field.name], field.type) for field in self.schema], self.schema)
         if self._faults:
             raise stage.StageError("\n  ".join([f"{self._name}: rows break the contract", *self._faults.tell()]))
@@ -174,4 +218,4 @@ def _regrouped(rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tupl
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, inputs=["database", "exclusions"], outputs=["shard", "manifest"])
+    stage.run(main, __doc__, inputs=["database", "exclusions", "fetched"], outputs=["shard", "manifest"])

@@ -5,18 +5,34 @@ is equal too, and nothing behind it runs. Everything that learns stands behind i
 still held in an extract stops the run here.
 """
 
-from lib import optouts, shards, stage
+import json
+from collections import Counter
+from typing import Any
+
+from lib import canonical_json, optouts, shards, stage
 
 
 def main(job: stage.Job) -> None:
     _nobody_opted_out(job)
-    content = {}
+    content: dict[str, Any] = {"releases": _releases(job)}
     for kind in ("clean", "split"):
         windows = {path.stem: shards.read_json(path) for path in job.paths(kind)}
         content[kind] = {name: {key: manifest[key] for key in ("files", "rows")} for name, manifest in windows.items()}
     shards.write_json(job.path("inventory"), content)
     texts, stays = (sum(window["rows"] for window in content[kind].values()) for kind in ("clean", "split"))
     job.say(f"{stays} stays, {texts} with a text, in {len(content['clean'])} windows")
+
+
+def _releases(job: stage.Job) -> list[Any]:
+    """The releases of the warehouse that the windows are of; StageError if they are many and may not be."""
+    windows = Counter(canonical_json(shards.read_json(path).get("release")) for path in job.paths("manifests"))
+    if len(windows) > 1 and job.settings["releases"] == "one":
+        raise stage.StageError(
+            f"{job.path('inventory').stem}: its extracts are of {len(windows)} releases of the warehouse "
+            f"({', '.join(str(n) for n in sorted(windows.values()))} of them each): remove the older windows of "
+            "extract/, or set source.releases to any"
+        )
+    return [json.loads(release) for release in sorted(windows) if release != "null"]
 
 
 def _nobody_opted_out(job: stage.Job) -> None:
@@ -39,4 +55,6 @@ def _nobody_opted_out(job: stage.Job) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, inputs=["clean*", "split*", "extracts*", "exclusions"], outputs=["inventory"])
+    stage.run(
+        main, __doc__, inputs=["clean*", "split*", "extracts*", "manifests*", "exclusions"], outputs=["inventory"]
+    )

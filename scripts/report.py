@@ -1,8 +1,9 @@
 """Write the run's report: the table that the terminal shows, the same as CSV, and one self-contained page.
 
 Inputs, each in the order of the settings' tasks: compare's tables, cohort flows, leakage certificates, and the headline
-part's predictions of one fit, which say on which rows the models were scored. With the demo's oracle (the only stage
-that reads it) the table also says what the true risk reaches on those rows. Every other number is taken from a file.
+part's predictions of one fit, which say on which rows the models were scored; and the cohorts' inventories. With the
+demo's oracle (the only stage that reads it) the table also says what the true risk reaches on those rows. Every other
+number is taken from a file.
 """
 
 import csv
@@ -38,8 +39,9 @@ def main(job: stage.Job) -> None:
         temporary.write_text(summary.text(settings, results, with_oracle), encoding="utf-8")
     with shards.atomic(job.path("csv")) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(summary.records(results, with_oracle))
+    releases = {path.stem: shards.read_json(path)["releases"] for path in job.paths("inventories")}
     with shards.atomic(job.path("page")) as temporary:
-        temporary.write_text(page.page(settings, results, with_oracle), encoding="utf-8")
+        temporary.write_text(page.page(settings, results, with_oracle, releases), encoding="utf-8")
 
 
 def _check(
@@ -63,6 +65,6 @@ if __name__ == "__main__":
     stage.run(
         main,
         __doc__,
-        inputs=["tables*", "flows*", "leakage*", "predictions*", "oracle*"],
+        inputs=["tables*", "flows*", "leakage*", "predictions*", "inventories*", "oracle*"],
         outputs=["summary", "csv", "page"],
     )

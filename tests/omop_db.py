@@ -211,6 +211,7 @@ def run(database: Path, given: dict[str, Any], name: str = "shard", batch_rows: 
     files = {"database": database, "shard": database.with_name(f"{name}.parquet")}
     files["manifest"] = database.with_name(f"{name}.json")
     files["exclusions"] = database.with_name("exclusions.txt")
+    files["fetched"] = database.parent / "fetched" / "cohort" / f"{name}.parquet"
     optouts.publish(files["exclusions"], [])
     extract.main(stage.Job(given, files, {"batch_rows": batch_rows}))
     return shards.read_parquet(files["shard"])

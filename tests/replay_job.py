@@ -41,6 +41,7 @@ def made(database: Path, folder: Path, cohort: str, text: str = "", labels: str 
             job_files = {"database": database, "shard": shard, "manifest": shard.with_suffix(".json")}
             optouts.publish(folder / "exclusions.txt", [])
             job_files["exclusions"] = folder / "exclusions.txt"
+            job_files["fetched"] = folder / "fetched" / cohort / shard.name
             extract.main(stage.Job(given, job_files, {}))
             files[kind].append(shard)
         queries[kind] = {k: v for k, v in given.items() if k not in ("window_start", "window_end", "known_until")}

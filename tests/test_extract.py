@@ -72,7 +72,7 @@ def job(database: Path, tmp_path: Path) -> Callable[..., stage.Job]:
         if kind == "labels":
             settings["known_until"] = "2015-02-01 00:00:00"
         files = {"database": database, "shard": tmp_path / "w.parquet", "manifest": tmp_path / "w.json"}
-        files["exclusions"] = tmp_path / "exclusions.txt"
+        files |= {"exclusions": tmp_path / "exclusions.txt", "fetched": tmp_path / "fetched" / "cohort" / "w.parquet"}
         optouts.publish(files["exclusions"], opted_out)
         return stage.Job(settings | changed, files, neutral or {})
 
@@ -295,7 +295,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         "parameters": {},
     }
     files = {"database": str(database), "shard": str(tmp_path / "w.parquet"), "manifest": str(tmp_path / "w.json")}
-    files["exclusions"] = str(tmp_path / "exclusions.txt")
+    files |= {"exclusions": str(tmp_path / "exclusions.txt"), "fetched": str(tmp_path / "fetched/cohort/w.parquet")}
     optouts.publish(Path(files["exclusions"]), ["1"])
     command = [sys.executable, "-c", code, json.dumps([settings, files])]
     out = subprocess.run(command, cwd=omop_db.ROOT / "scripts", capture_output=True, text=True, check=True)
@@ -308,7 +308,7 @@ def test_command_line(tmp_path: Path) -> None:
     command = [sys.executable, str(omop_db.ROOT / "scripts" / "extract.py"), "--code", "c"]
     command += ["--settings", json.dumps(omop_db.settings("discharge", "labels"))]
     optouts.publish(tmp_path / "exclusions", [])
-    for name in ("database", "exclusions", "shard", "manifest"):
+    for name in ("database", "exclusions", "fetched", "shard", "manifest"):
         command += [f"--{name}", str(tmp_path / {"database": "hospital.sqlite"}.get(name, name))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -63,6 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for kind, shard in (("text", texts), ("labels", labels)):
             extracted = {"shard": shard, "manifest": shard.with_suffix(f".{kind}.json")}
             source = {"database": database["database"], "exclusions": folder / "exclusions"}
+            source["fetched"] = folder / "fetched" / "discharge" / f"{window}.{kind}.parquet"
             run(extract, "extract", source | extracted, kind=kind, **given)
         run(clean, "clean", {"text": texts, "shard": cleaned, "dropped": dropped} | manifest, **given)
         run(split, "split", {"labels": labels, "shard": parts} | manifest, **given)

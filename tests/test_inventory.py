@@ -10,7 +10,9 @@ import inventory
 from lib import optouts, shards, stage
 
 
-def run(tmp_path: Path, opted_out: Sequence[str] = (), **kinds: dict[str, dict]) -> dict:
+def run(
+    tmp_path: Path, opted_out: Sequence[str] = (), releases: Sequence = (), allowed: str = "any", **kinds: dict
+) -> dict:
     files: dict = {"clean": [], "split": [], "inventory": tmp_path / "inventory.json"}
     files |= {"extracts": sorted((tmp_path / "extract").glob("*")), "exclusions": tmp_path / "list.txt"}
     optouts.publish(files["exclusions"], opted_out)
@@ -18,7 +20,10 @@ def run(tmp_path: Path, opted_out: Sequence[str] = (), **kinds: dict[str, dict])
         for name, manifest in windows.items():
             files[kind].append(tmp_path / kind / f"{name}.json")
             shards.write_json(files[kind][-1], manifest)
-    inventory.main(stage.Job({}, files))
+    files["manifests"] = [tmp_path / "manifests" / f"{n}.json" for n in range(len(releases))]
+    for path, release in zip(files["manifests"], releases, strict=True):
+        shards.write_json(path, {"release": release} if release else {})
+    inventory.main(stage.Job({"releases": allowed}, files))
     return shards.read_json(tmp_path / "inventory.json")
 
 
@@ -55,3 +60,14 @@ def test_patients_who_opted_out_and_are_still_held_stop_the_run(tmp_path: Path, 
     assert not {"1", "3", "99"} & set(str(told.value).replace(",", " ").split())
     assert not (tmp_path / "inventory.json").exists()
     assert run(tmp_path, ["99", "12", "0"]) == run(tmp_path)
+
+
+def test_windows_of_several_releases_are_told_or_stop_the_run(tmp_path: Path) -> None:
+    old, new = ([{"cdm_version": "5.4", "source_release": day}] for day in ("2020-01-01", "2020-02-01"))
+    assert run(tmp_path, releases=[old, old], allowed="one")["releases"] == [old]
+    assert run(tmp_path, releases=[None, None], allowed="one")["releases"] == []  # a source that does not say
+    assert run(tmp_path, releases=[old, new, old])["releases"] == [old, new]
+    (tmp_path / "inventory.json").unlink()
+    with pytest.raises(stage.StageError, match=r"extracts are of 2 releases of the warehouse \(1, 2 of them each\)"):
+        run(tmp_path, releases=[old, new, old], allowed="one")
+    assert not (tmp_path / "inventory.json").exists()

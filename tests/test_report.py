@@ -59,7 +59,18 @@ def inputs(tmp_path_factory) -> dict[str, Any]:
         "leakage": [made.certificate(folder / "leakage" / f"{name}.json", name) for name in NAMES],
         "predictions": [each[name]["predictions"][0] for name in NAMES],
         "oracle": [made.oracle(folder / "oracle.parquet", ROWS, part=1)],
+        "inventories": [inventory(folder, "discharge", [OLD])],
     }
+
+
+OLD, NEW = ([{"cdm_version": "5.4", "source_release": day}] for day in ("2020-01-01", "2020-02-<01>"))
+
+
+def inventory(folder: Path, cohort: str, releases: list[list[dict[str, str]]]) -> Path:
+    """The inventory of a cohort, as far as the report reads it."""
+    path = folder / "inventory" / f"{cohort}.json"
+    shards.write_json(path, {"releases": releases})
+    return path
 
 
 def job(folder: Path, inputs: dict[str, Any], **changes: Any) -> stage.Job:
@@ -136,6 +147,20 @@ def assert_flow_tables(page: Page, flows: list[dict[str, Any]]) -> None:
             cells[:2] == ["age", "mean (SD)"] and cells[-1] == wording.number(age["smd"], 2) for cells in page.rows
         )
     assert any("hidden" in cells for cells in page.rows)
+
+
+def test_the_release_of_the_warehouse_is_told_and_several_in_red(tmp_path, inputs):
+    written = job(tmp_path, inputs)
+    report.main(written)
+    source = written.path("page").read_text(encoding="utf-8")
+    assert "Release of the warehouse: cdm version 5.4, source release 2020-01-01." in source
+    assert "banner" not in Page(source).paragraphs
+    mixed = {"inventories": [inventory(tmp_path, "discharge", [OLD, NEW]), inventory(tmp_path, "admission", [])]}
+    report.main(written := job(tmp_path, inputs | mixed))
+    source = written.path("page").read_text(encoding="utf-8")
+    assert Page(source).paragraphs.count("banner") == 1
+    assert "The windows of discharge were extracted from 2 releases of the warehouse" in source
+    assert "2020-02-&lt;01&gt;" in source
 
 
 def test_a_shut_part_has_a_dash_for_its_events(tmp_path, inputs):

@@ -92,6 +92,14 @@ class Source(Block):
     exclusions: StrictStr | None = Field(
         None, description="File of the patients who opted out: one id a line, # begins a comment."
     )
+    exclusions_sql: StrictStr | None = Field(
+        None, description="A SELECT of their ids, in the source's own dialect, which `snakemake refresh` asks."
+    )
+    look_back: Days = Field(3, description="How many of the last windows `snakemake refresh` looks at (neutral).")
+    releases: Literal["any", "one"] = Field(
+        "any",
+        description="one: windows extracted from several releases of the warehouse stop a run; any: they are told.",
+    )
     data_start: date = Field(description="First day of the first window.")
     data_end: date = Field(description="Last day that the data cover completely: stated, never guessed from rows.")
     window: Literal["month", "quarter", "year"] = Field("month", description="Unit of extraction and of reuse.")

@@ -88,6 +88,17 @@ TABLE = [
     Kind("<private>/store/{key}/{kept}", "text", "checkpoints and finished models by settings, data and code"),
     Kind("<private>/stamps/{rule}/{job}/stamp.json", "row", "settings and code asked for"),
     Kind("<private>/stamps/exclusions/list.txt", "row", "who has opted out, as jobs read it"),
+    Kind(
+        "<private>/fetched/{cohort}/{window}.{kind}.parquet",
+        "row",
+        "hashes of the rows last extracted, and a fingerprint",
+    ),
+    Kind("<private>/fetched/changes.jsonl", "row", "rows added, removed, changed since the extraction before"),
+    Kind(
+        "<private>/fetched/source.json", "row", "what the warehouse said last: windows that have changed, its release"
+    ),
+    Kind("<private>/fetched/exclusions.txt", "row", "who has opted out, as the warehouse said"),
+    Kind("<private>/fetched/refresh.txt", "row", "what the last refresh told"),
     Kind("<private>/stamps/source/server.json", "row", "the server as jobs open it, nothing secret"),
     Kind("<private>/logs/{any}.log", "text", "what others wrote while a job ran: tracebacks, warnings, prints"),
     Kind("<private>/openings.jsonl", "row", "when the test part was opened, and with which configuration"),

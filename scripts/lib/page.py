@@ -21,8 +21,13 @@ MEASURES = (
 )
 
 
-def page(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bool) -> str:
-    """The whole page as text."""
+def page(
+    settings: Mapping[str, Any],
+    results: Sequence[Result],
+    with_oracle: bool,
+    releases: Mapping[str, Sequence[Sequence[Mapping[str, str]]]],
+) -> str:
+    """The whole page as text. `releases`: by cohort those of the warehouse, as the rows of the release query."""
     name, part = escape(settings["name"]), wording.part(settings["headline"])
     body = [f"<h1>{name}</h1>"]
     if settings["evaluation"] == "development":
@@ -34,6 +39,7 @@ def page(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bo
         f"<p>Models by task on the {part}: AUROC, the mean over a model's seeds, with its 95 % interval over patients."
         " Curves, calibration and training are among the report's figures.</p>"
     )
+    body += _releases(releases)
     if with_oracle:
         body.append(
             "<p>The data are generated: the oracle is the AUROC of the risk from which the outcomes were drawn, on the"
@@ -47,6 +53,23 @@ def page(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bo
         *(_task(r, settings["min_cell"], with_oracle) for r in results),
     ]
     return html.document(f"{settings['name']}: report", body)
+
+
+def _releases(releases: Mapping[str, Sequence[Sequence[Mapping[str, str]]]]) -> list[str]:
+    """From which release of the warehouse the extracts are; in red where a cohort's are of several."""
+    told = {cohort: [_release(rows) for rows in several] for cohort, several in releases.items()}
+    mixed = [
+        f'<p class="banner">The windows of {escape(cohort)} were extracted from {len(names)} releases of the warehouse,'
+        f" whose rows need not fit together: {escape(' | '.join(names))}.</p>"
+        for cohort, names in told.items()
+        if len(names) > 1
+    ]
+    known = sorted({name for names in told.values() for name in names})
+    return mixed or [f'<p class="quiet">Release of the warehouse: {escape(name)}.</p>' for name in known]
+
+
+def _release(rows: Sequence[Mapping[str, str]]) -> str:
+    return "; ".join(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.items()) for row in rows)
 
 
 def _overview(results: Sequence[Result], with_oracle: bool) -> str:

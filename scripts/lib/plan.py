@@ -77,11 +77,24 @@ class Plan:
             if not path.is_file() or read_json(path) != described:
                 write_json(path, described)
 
+    @property
+    def asked_exclusions(self) -> Path:
+        """Who has opted out, as the warehouse said when `refresh` asked it last."""
+        return Path(self.private, "fetched", "exclusions.txt")
+
+    @property
+    def source_state(self) -> dict[str, Any]:
+        """What `refresh` found last: see scripts/refresh.py."""
+        path = Path(self.private, "fetched", "source.json")
+        return dict(read_json(path)) if path.is_file() else {}
+
     def list_exclusions(self) -> None:
-        """Bring the list that jobs read up to date with the site's."""
+        """Bring the list that jobs read up to date with the site's, and with what its warehouse said."""
         source = self.config.source
+        asked = str(self.asked_exclusions) if source.exclusions_sql and self.asked_exclusions.is_file() else None
         try:
-            optouts.publish(Path(self.exclusions), optouts.load(source.exclusions, source.id_type))
+            lists = [optouts.load(where, source.id_type) for where in (source.exclusions, asked)]
+            optouts.publish(Path(self.exclusions), sorted({patient for ids in lists for patient in ids}))
         except ValueError as error:
             raise ConfigError(f"source.exclusions: {error}") from None
 
@@ -100,6 +113,11 @@ class Plan:
         if self.config.source.odbc:
             return f"{self.private}/stamps/source/server.json"
         return self.config.source.sqlite or f"{self.private}/hospital.sqlite"
+
+    @property
+    def cohorts(self) -> list[str]:
+        """Those of the tasks."""
+        return list(dict.fromkeys(task.cohort for task in self.config.tasks.values()))
 
     @property
     def parts(self) -> list[str]:

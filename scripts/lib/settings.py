@@ -37,14 +37,41 @@ class Settings:
         bounds = self._bounds(cohort, window)
         if kind == "text":
             del bounds["known_until"]
-        return self._query(cohort, kind) | bounds
+        release = Path(self._config.cohorts[cohort].sql).with_name("release.sql")
+        told = {"release": self._described(cohort, release)} if release.is_file() else {}
+        # Another number extracts the window again: `refresh` has found that the warehouse has changed.
+        turn = self._plan.source_state.get("turns", {}).get(f"{cohort}/{window}.{kind}")
+        if self._config.source.exclusions_sql and not self._plan.asked_exclusions.is_file():
+            raise ConfigError("source.exclusions_sql: the warehouse has not been asked yet; run: snakemake refresh")
+        return self._query(cohort, kind) | bounds | told | ({"turn": turn} if turn else {})
+
+    def refresh(self) -> dict[str, Any]:
+        source, cohorts = self._config.source, self._config.cohorts
+        releases = {name: Path(block.sql).with_name("release.sql") for name, block in cohorts.items()}
+        exclusions = source.exclusions_sql
+        last = list(self._plan.windows)[-source.look_back :] if source.look_back else []
+        return {
+            "cohorts": {
+                cohort: {
+                    "queries": {kind: self._query(cohort, kind) for kind in ("text", "labels")},
+                    "windows": [[window, *self._bounds(cohort, window).values()] for window in last],
+                }
+                for cohort in cohorts
+            },
+            "releases": {name: self._described(name, path) for name, path in releases.items() if path.is_file()},
+            "exclusions": self._described(None, Path(exclusions)) if exclusions else None,
+            "id_type": source.id_type,
+        }
+
+    def _described(self, cohort: str | None, sql: Path) -> dict[str, Any]:
+        """A companion query: its file, hash and dialect."""
+        source = self._config.source
+        written = self._config.cohorts[cohort].dialect if cohort else source.odbc.dialect if source.odbc else "sqlite"
+        return {"sql": str(sql), "sql_sha256": canonical_sql_hash(sql), "dialect": written}
 
     def _query(self, cohort: str, kind: str) -> dict[str, Any]:
-        sql, dialect = Path(self._queries(cohort)[kind == "labels"]), self._config.cohorts[cohort].dialect
-        return ({} if dialect == "sqlite" else {"dialect": dialect}) | {
+        return self._described(cohort, Path(self._queries(cohort)[kind == "labels"])) | {
             "kind": kind,
-            "sql": str(sql),
-            "sql_sha256": canonical_sql_hash(sql),
             "id_type": self._config.source.id_type,
             "parameters": self._parameters(cohort)[kind == "labels"],
         }
@@ -131,7 +158,8 @@ class Settings:
         return self._config.clean.model_dump() | {"notes": block.notes, "addenda": block.addenda}
 
     def inventory(self, cohort: str) -> dict[str, Any]:
-        return {"exclusions": optouts.version(Path(self._plan.exclusions))}  # not even --touch hides another list
+        # The version: not even --touch hides another list.
+        return {"exclusions": optouts.version(Path(self._plan.exclusions)), "releases": self._config.source.releases}
 
     def split(self, cohort: str, window: str) -> dict[str, Any]:
         block = self._config.split
@@ -319,7 +347,10 @@ class Settings:
     def resolve(self) -> dict[str, Any]:
         # Hosts, users and paths are not for the report.
         server = {"odbc": {"connection", "secrets", "kerberos"}} if self._config.source.odbc else {}
-        hidden: Any = {"private_root": True, "source": {"sqlite": True, "exclusions": True, **server}}
+        hidden: Any = {
+            "private_root": True,
+            "source": {"sqlite": True, "exclusions": True, "exclusions_sql": True, **server},
+        }
         return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
 
     def report(self) -> dict[str, Any]:

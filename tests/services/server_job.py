@@ -79,7 +79,7 @@ class ServerJob:
 
     def start(self, **environment: str) -> "subprocess.Popen[str]":
         files = {"database": str(self.database), "exclusions": "exclusions.txt", "shard": "shard.parquet"}
-        files |= {"manifest": "manifest.json"}
+        files |= {"manifest": "manifest.json", "fetched": "fetched/cohort/2020.text.parquet"}
         command = [sys.executable, str(ROOT / "scripts" / "extract.py"), "--settings", json.dumps(self.settings)]
         for name, file in files.items():
             command += [f"--{name}", str(self.folder / file)]

@@ -28,7 +28,8 @@ checkpoint demo_hospital:
 
 
 # The database is `ancient`: it grows, and a window is extracted again when its own settings say so. So is the list of
-# those who opted out: whether a window still holds one of them is for `inventory` to say.
+# those who opted out: whether a window still holds one of them is for `inventory` to say. What was fetched is remembered
+# beside the outputs, which Snakemake deletes before they are made again.
 rule extract:
     input:
         stamp=plan.stamp(
@@ -48,11 +49,12 @@ rule extract:
     params:
         settings=plan.settings("extract"),
         code=plan.code("extract"),
+        fetched=lambda w: f"{plan.private}/fetched/{w.cohort}/{w.window}.{w.kind}.parquet",
     message:
         "Extracting {wildcards.kind} of {wildcards.cohort}, {wildcards.window}"
     shell:
         "logged {log} python scripts/extract.py --settings {params.settings:q} --code {params.code} "
-        "--database {input.database:q} --exclusions {input.exclusions:q} "
+        "--database {input.database:q} --exclusions {input.exclusions:q} --fetched {params.fetched:q} "
         "--shard {output.shard:q} --manifest {output.manifest:q}"
 
 
@@ -144,6 +146,11 @@ checkpoint inventory:
         split=lambda w: plan.files("<private>/split/{cohort}/{window}.json", w),
         ledger="<private>/ledger/{cohort}.json",
         exclusions=plan.exclusions,
+        manifests=lambda w: plan.files(
+            "<private>/extract/{cohort}/{window}.{kind}.json",
+            w,
+            kind=["text", "labels"],
+        ),
         extracts=ancient(
             lambda w: plan.files(
                 "<private>/extract/{cohort}/{window}.{kind}.parquet",
@@ -165,7 +172,7 @@ checkpoint inventory:
     shell:
         "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
         "--clean {input.clean:q} --split {input.split:q} --extracts {input.extracts:q} "
-        "--exclusions {input.exclusions:q} --inventory {output.inventory:q}"
+        "--manifests {input.manifests:q} --exclusions {input.exclusions:q} --inventory {output.inventory:q}"
 
 
 # Asks the database again on a copy without the future; `ancient`, as for extract.

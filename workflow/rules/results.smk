@@ -274,6 +274,12 @@ rule report:
                 part=[plan.headline],
             )
         ),
+        inventories=behind(
+            "dataset",
+            lambda w: [
+                f"{plan.private}/inventory/{cohort}.json" for cohort in plan.cohorts
+            ],
+        ),
         oracle=ancient(["<private>/oracle.parquet"] if plan.config.source.demo else []),
     output:
         summary="<results>/summary.txt",
@@ -301,7 +307,8 @@ rule report:
     shell:
         "logged {log} python scripts/report.py --settings {params.settings:q} --code {params.code} --tables {input.tables:q} "
         "--flows {input.flows:q} --leakage {input.certificates:q} --predictions {input.predictions:q} "
-        "--oracle {input.oracle:q} --summary {output.summary:q} --csv {output.csv:q} --page {output.page:q}"
+        "--inventories {input.inventories:q} --oracle {input.oracle:q} --summary {output.summary:q} "
+        "--csv {output.csv:q} --page {output.page:q}"
 
 
 rule resolve:
