@@ -73,7 +73,7 @@ def _left(told: dict[str, Any], stay: dict[str, Any], known_until: datetime) -> 
 def _eligible(told: dict[str, Any], number: int, choices: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Texts and facts of the histories of this stay that were filed during it, addenda included."""
     admitted = start(told["stays"][number]["in"])
-    filed = eligible(told, number, "history", choices["use_dates"])
+    filed = eligible(told, number, "history", choices)
     return [(text, note) for text, note in filed if end(note["filed"]) >= admitted]
 
 

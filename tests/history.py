@@ -70,10 +70,24 @@ def _later(told: Any, hours: int) -> Any:
 
 
 def eligible(
-    told: dict[str, Any], number: int, kind_of_note: str, use_dates: bool
+    told: dict[str, Any], number: int, kind_of_note: str, choices: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Texts and facts of the notes of this kind under this stay, addenda included; without a time only if dates do."""
+    """Texts and facts of the notes of this kind of this stay, addenda included; without a time only if dates do."""
     for _, text, note in notes(told):
-        own = note.get("stay") == number and note["class"] == kind_of_note and "person" not in note
-        if own and (use_dates or has_time(note["filed"])):
+        stay = note["stay"] if "stay" in note else _by_time(told, note, choices) if choices["notes_by_time"] else None
+        own = stay == number and note["class"] == kind_of_note and "person" not in note
+        if own and (choices["use_dates"] or has_time(note["filed"])):
             yield text, note
+
+
+def _by_time(told: dict[str, Any], note: dict[str, Any], choices: dict[str, Any]) -> int | None:
+    """A summary's stay is the one that ended last, not too long ago; else, as any note's, the one that began last."""
+    filed = end(note["filed"])
+    begun = {n: stay for n, stay in told["stays"].items() if kind(stay) in INPATIENT and start(stay["in"]) <= filed}
+    delay = timedelta(hours=choices["max_delay_hours"])
+    if note["class"] == "summary":
+        ended = {n: end(stay["out"]) for n, stay in begun.items() if not in_progress(stay)}
+        recent = [(ended[n], start(begun[n]["in"]), n) for n in ended if ended[n] <= filed <= ended[n] + delay]
+        if recent:
+            return max(recent)[-1]
+    return max(((start(stay["in"]), n) for n, stay in begun.items()), default=(None, None))[1]

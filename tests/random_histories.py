@@ -18,6 +18,8 @@ STATUSES = ("paid",) * 4 + ("pending", "void", *PARAMETERS["admission"]["denied_
 _COMMON: list[dict[str, Any]] = [
     {},
     {"use_dates": False},
+    {"notes_by_time": True},
+    {"notes_by_time": True, "use_dates": False},
     {"count_newborns": True},
     {"newborn_departments": []},
     {"newborn_age_days": 30},
@@ -130,6 +132,8 @@ def _note(draw: random.Random, number: int, which: str, filed: datetime) -> Told
         note["addendum"] = True
     if draw.random() < 0.02:
         note["person"] = 0
+    if random.Random(str(note)).random() < 0.06:  # apart from the other draws
+        del note["stay"]
     return note
 
 

@@ -32,7 +32,7 @@ def _row(told: dict[str, Any], number: int, known_until: datetime, choices: dict
 
 def _eligible(told: dict[str, Any], number: int, choices: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Texts and facts of this stay's summaries, addenda included."""
-    return list(eligible(told, number, "summary", choices["use_dates"]))
+    return list(eligible(told, number, "summary", choices))
 
 
 def _index(told: dict[str, Any], number: int, choices: dict[str, Any]) -> tuple[datetime | None, str | None]:

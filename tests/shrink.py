@@ -32,7 +32,7 @@ def without(told: Told, gone: Iterable[Part]) -> Told:
     left = {key: value for key, value in told.items() if (key,) not in gone}
     left["stays"] = {n: _lesser(n, stay, gone) for n, stay in told["stays"].items() if ("stays", n) not in gone}
     notes = [note for place, note in enumerate(told["notes"]) if ("notes", place) not in gone]
-    left["notes"] = [note for note in notes if note["stay"] in left["stays"]]
+    left["notes"] = [note for note in notes if note.get("stay") in (None, *left["stays"])]
     return left
 
 

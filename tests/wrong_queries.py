@@ -114,6 +114,23 @@ WRONG = [
         "An addendum without its summary",
         kind="text",
     ),
+    _readmission(
+        "A summary without a visit belongs to the stay that goes on.",
+        "WHEN end_time <= available AND",
+        "WHEN 1 = 0 AND",
+        "Notes that belong to no visit, and a transfer",
+        2,
+        given={"notes_by_time": True},
+    ),
+    Wrong(
+        "mortality",
+        "A history without a visit belongs to the first stay that had begun.",
+        "ORDER BY start_time DESC,",
+        "ORDER BY start_time,",
+        "Notes that belong to no visit, and two stays",
+        2,
+        given={"notes_by_time": True},
+    ),
     Wrong(
         "mortality",
         "A patient who died as the note was filed is alive.",

@@ -57,6 +57,52 @@ WITH stay AS (
       24 / 24 + 2
     ), CAST(CAST('2012-01-01 00:00:00' AS DATETIME2) AS DATE))
     AND visit.visit_start_date < DATEADD(DAY, 2, CAST(CAST('2012-04-01 00:00:00' AS DATETIME2) AS DATE))
+), loose AS (
+  SELECT
+    note.note_id AS note_id,
+    visit.visit_occurrence_id AS visit_id,
+    COALESCE(
+      CAST(visit.visit_start_datetime AS DATETIME2),
+      CAST(CAST(visit.visit_start_date AS DATE) AS DATETIME2)
+    ) AS start_time,
+    COALESCE(
+      CAST(note.note_datetime AS DATETIME2),
+      DATEADD(SECOND, 86399, CAST(CAST(note.note_date AS DATE) AS DATETIME2))
+    ) AS available
+  FROM note
+  JOIN visit_occurrence AS visit
+    ON visit.person_id = note.person_id
+  WHERE
+    0 = 1
+    AND note.visit_occurrence_id IS NULL
+    AND note.person_id IN (
+      SELECT
+        stay.person_id
+      FROM stay
+    )
+    AND visit.visit_concept_id IN (9201, 262)
+), placed_note AS (
+  SELECT
+    note_id AS note_id,
+    visit_id AS visit_id,
+    ROW_NUMBER() OVER (PARTITION BY note_id ORDER BY start_time DESC, visit_id DESC) AS place
+  FROM loose
+  WHERE
+    start_time <= available
+), own AS (
+  SELECT
+    stay.visit_id,
+    note.note_id
+  FROM stay
+  JOIN note
+    ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+  UNION ALL
+  SELECT
+    visit_id,
+    note_id
+  FROM placed_note
+  WHERE
+    place = 1
 ), history AS (
   SELECT
     stay.visit_id AS visit_id,
@@ -66,11 +112,15 @@ WITH stay AS (
         DATEADD(SECOND, 86399, CAST(CAST(note.note_date AS DATE) AS DATETIME2))
       )
     ) AS first_available
-  FROM stay
+  FROM own
+  JOIN stay
+    ON stay.visit_id = own.visit_id
   JOIN note
-    ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+    ON note.note_id = own.note_id
   WHERE
-    note.note_class_concept_id IN (44814638)
+    (
+      note.note_class_concept_id IN (44814638) OR note.note_type_concept_id IN (NULL)
+    )
     AND (
       NOT note.note_datetime IS NULL OR 1 = 1
     )

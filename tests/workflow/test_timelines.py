@@ -110,7 +110,15 @@ def test_histories_are_many_and_cover_every_reason() -> None:
 def test_every_choice_is_tried_on_both_sides() -> None:
     tried_here = {name for told in HISTORIES for case in told.get("also", ()) for name in case["with"]}
     parameters = set(omop_db.PARAMETERS["discharge"]) | set(omop_db.PARAMETERS["admission"])
-    codings = {"inpatient_visits", "emergency_visits", "note_classes", "addendum_titles", "still_patient", "died"}
+    codings = {
+        "inpatient_visits",
+        "emergency_visits",
+        "note_classes",
+        "note_types",
+        "addendum_titles",
+        "still_patient",
+        "died",
+    }
     codings |= {"against_advice", "newborn_age_days", "icd10_from", "paid_statuses", "denied_statuses"}
     assert parameters - codings == tried_here
 

@@ -26,13 +26,66 @@ WITH stay AS (
         AND CASE WHEN discharged_to_concept_id IN (:still_patient) THEN 0 ELSE 1 END = 1
 ),
 
+-- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a summary belongs to the
+-- stay of its person that had ended last by then, at most :max_delay_hours before; without one, to the last that had begun.
+loose AS (
+    SELECT
+        note.note_id,
+        visit.visit_occurrence_id AS visit_id,
+        coalesce(datetime(visit.visit_start_datetime), date(visit.visit_start_date) || ' 00:00:00') AS start_time,
+        CASE
+            WHEN visit.discharged_to_concept_id IN (:still_patient) THEN NULL
+            ELSE coalesce(datetime(visit.visit_end_datetime), date(visit.visit_end_date) || ' 23:59:59')
+        END AS end_time,
+        coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') AS available
+    FROM note
+    JOIN visit_occurrence AS visit ON visit.person_id = note.person_id
+    WHERE :notes_by_time = 1
+        AND note.visit_occurrence_id IS NULL
+        AND note.person_id IN (SELECT stay.person_id FROM stay)
+        AND visit.visit_concept_id IN (:inpatient_visits)
+),
+
+placed_note AS (
+    SELECT
+        note_id,
+        visit_id,
+        row_number() OVER (
+            PARTITION BY note_id
+            ORDER BY
+                CASE
+                    WHEN end_time <= available AND available <= datetime(end_time, '+' || :max_delay_hours || ' hours')
+                        THEN end_time
+                END DESC,
+                start_time DESC,
+                visit_id DESC
+        ) AS place
+    FROM loose
+    WHERE start_time <= available
+),
+
+own AS (
+    SELECT
+        stay.visit_id,
+        note.note_id
+    FROM stay
+    JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
+    UNION ALL
+    SELECT
+        visit_id,
+        note_id
+    FROM placed_note
+    WHERE place = 1
+),
+
 summary AS (
     SELECT
         stay.visit_id,
         min(coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59')) AS first_available
-    FROM stay
-    JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
-    WHERE note.note_class_concept_id IN (:note_classes)
+    FROM own
+    JOIN stay ON stay.visit_id = own.visit_id
+    JOIN note ON note.note_id = own.note_id
+    WHERE (note.note_class_concept_id IN (:note_classes) OR note.note_type_concept_id IN (:note_types))
         AND (note.note_datetime IS NOT NULL OR :use_dates = 1)
         AND CASE WHEN note.note_title IN (:addendum_titles) THEN 1 ELSE 0 END = 0
     GROUP BY stay.visit_id
