@@ -30,13 +30,24 @@ def hospital(folder: Path, **changed: Any) -> Path:
     return folder / "hospital.sqlite"
 
 
-def made(database: Path, folder: Path, cohort: str, text: str = "", labels: str = "", **changed: Any) -> stage.Job:
-    """Extract two windows of `cohort`, by the shipped queries or the files `text` and `labels`; a job on them."""
+def made(
+    database: Path,
+    folder: Path,
+    cohort: str,
+    text: str = "",
+    labels: str = "",
+    choices: dict[str, Any] | None = None,
+    **changed: Any,
+) -> stage.Job:
+    """Extract two windows of `cohort`, by the shipped queries or the files `text` and `labels`; a job on them.
+
+    `choices` are parameters of the cohort; `changed`, settings of the replay.
+    """
     queries: dict[str, Any] = {}
     files: dict[str, list[Path]] = {"text": [], "labels": []}
     for kind, sql in (("text", text), ("labels", labels)):
         for name, *window in WINDOWS:
-            given = omop_db.settings(cohort, kind, window, KNOWN_UNTIL, sql)
+            given = omop_db.settings(cohort, kind, window, KNOWN_UNTIL, sql, **choices or {})
             shard = folder / f"{cohort}.{name}.{kind}.parquet"
             job_files = {"database": database, "shard": shard, "manifest": shard.with_suffix(".json")}
             optouts.publish(folder / "exclusions.txt", [])

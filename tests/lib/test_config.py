@@ -32,6 +32,14 @@ def test_every_example_is_valid(example: Path) -> None:
     validated(Config, yaml.safe_load(example.read_text(encoding="utf-8")))
 
 
+def test_an_omop_site_has_the_cohorts_of_the_demo() -> None:
+    """Its two queries are the demo's, so it needs the same parameters and clocks."""
+    site = yaml.safe_load((ROOT / "config" / "examples" / "omop-site.yaml").read_text(encoding="utf-8"))
+    for name, cohort in DEMO["cohorts"].items():
+        assert site["cohorts"][name]["parameters"].keys() == cohort["parameters"].keys()
+        assert site["cohorts"][name]["labels"] == cohort["labels"]
+
+
 def test_the_demo_is_valid_and_opens_its_test_parts() -> None:
     assert validated(Config, DEMO).evaluation == "final"
 
