@@ -67,7 +67,7 @@ def asked(
     """
     name, sql, parameters = query(settings)
     batch_rows = neutral.get("batch_rows", 1000)
-    with warehouse.connect(database, batch_rows) as connection:
+    with warehouse.connect(database) as connection:
         found, batches = warehouse.stream(
             connection, sql, parameters, batch_rows, name, settings.get("dialect", "sqlite")
         )

@@ -11,6 +11,7 @@ The SQLite ODBC driver is a peer for tests: it wraps ids beyond 2^31 and cuts a 
 import os
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from lib import kerberos, sqltext
 from lib.attempts import PassingError
 from lib.files import read_json
 from lib.stage import StageError
+
+Batches = Iterator[list[tuple[Any, ...]]]
 
 # Classes and codes of SQLSTATE (ISO 9075; the PostgreSQL manual, appendix A; ODBC's own HYT).
 _PASSING = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03", "HYT00", "HYT01")
@@ -56,7 +59,9 @@ _OF_THE_TEXT = (
 )
 # How a session begins: it only reads, and waits for no lock for ever. psqlodbc's own ReadOnly looks at a statement's
 # first word alone, and then drops these settings without telling; so it is off, and the server's is on.
-_SETTINGS = "SET default_transaction_read_only = on;SET lock_timeout = '{lock_seconds}s';SET datestyle = 'ISO'"
+_SETTINGS = "SET default_transaction_read_only = on;SET lock_timeout = '{lock_seconds}s';SET datestyle = 'ISO';"
+# Plans are for all rows of a cursor, not for the first tenth of them.
+_SETTINGS += "SET cursor_tuple_fraction = 1"
 _IS_READ_ONLY = "SELECT current_setting('transaction_read_only')"
 _TSQL_SESSION = ("SET LOCK_TIMEOUT {lock_seconds}000", "SET DATEFORMAT ymd")
 
@@ -69,18 +74,20 @@ class Session:
 
     def stream(
         self, sql: str, parameters: Mapping[str, Any], written: str, batch_rows: int, name: str
-    ) -> tuple[list[str], Iterator[list[tuple[Any, ...]]]]:
+    ) -> tuple[list[str], Batches]:
         """Column names and batches of rows of the one SELECT in `sql`, which is written in dialect `written`."""
         try:
             text, bound = self.text(sql, parameters, written)
         except sqltext.SqlError as error:
             raise StageError(f"{name}: {error}") from None
         cursor = self.connection.cursor()
+        fetched = _fetched if self.dialect == "postgres" else _streamed
+        batches = fetched(cursor, text, bound, batch_rows)
         try:
-            cursor.execute(text, *bound)
+            next(batches)
         except self._errors() as error:
             raise self._failure(error, f"{name}: ", text) from None
-        return [column[0] for column in cursor.description], self._batches(cursor, batch_rows, name)
+        return [column[0] for column in cursor.description], self._told(batches, name)
 
     def text(self, sql: str, parameters: Mapping[str, Any], written: str) -> tuple[str, list[Any]]:
         """What is sent for `sql`, and the values that go with it: in this server's dialect they stand in the text."""
@@ -92,17 +99,17 @@ class Session:
 
         return dialects.render(sql, parameters, self.dialect), []
 
-    def _batches(self, cursor: Any, batch_rows: int, name: str) -> Iterator[list[tuple[Any, ...]]]:
-        fetched = 0
+    def _told(self, batches: Batches, name: str) -> Batches:
+        """The batches; what a driver says of its failure is told in our words."""
+        rows = 0
         while True:
             try:
-                batch = cursor.fetchmany(batch_rows)
+                batch = next(batches, None)
             except self._errors() as error:
-                raise self._failure(error, f"{name}: after {fetched} rows ", "") from None
-            if not batch:
-                cursor.close()
+                raise self._failure(error, f"{name}: after {rows} rows ", "") from None
+            if batch is None:
                 return
-            fetched += len(batch)
+            rows += len(batch)
             yield batch
 
     def _failure(self, error: Exception, where: str, text: str) -> StageError:
@@ -116,8 +123,37 @@ class Session:
         return (pyodbc.Error, UnicodeError, OverflowError, ValueError, SystemError)
 
 
+def _streamed(cursor: Any, text: str, bound: list[Any], batch_rows: int) -> Batches:
+    """An empty batch once the query runs and the cursor knows its columns, then the rows as the driver streams them."""
+    cursor.execute(text, *bound)
+    yield []
+    while batch := cursor.fetchmany(batch_rows):
+        yield batch
+    cursor.close()
+
+
+def _fetched(cursor: Any, text: str, bound: list[Any], batch_rows: int) -> Batches:
+    """As `_streamed`, by a cursor of PostgreSQL's; a thread waits for the next rows while these are worked on.
+
+    psqlodbc would make such a cursor itself (UseDeclareFetch), but then it crashes when the connection is lost in the
+    middle of an answer (13.02), and hides why a query ended after its first rows. The thread spends its time in the
+    driver, which has let go of Python's lock.
+    """
+    cursor.execute("BEGIN")
+    cursor.execute(f"DECLARE notecast NO SCROLL CURSOR FOR {text}", *bound)
+    with ThreadPoolExecutor(1) as ahead:
+        ahead.submit(cursor.execute, f"FETCH {batch_rows} FROM notecast").result()
+        yield []
+        while batch := cursor.fetchall():
+            coming = ahead.submit(cursor.execute, f"FETCH {batch_rows} FROM notecast")
+            yield batch
+            coming.result()
+    cursor.execute("COMMIT")
+    cursor.close()
+
+
 @contextmanager
-def connect(description: Path, batch_rows: int = 1000) -> Iterator[Session]:
+def connect(description: Path) -> Iterator[Session]:
     """A read-only session with the server of `description` (see `Odbc` in config), closed at the end.
 
     Raises StageError (PassingError where another try may help): no driver, no ticket, no server, no right.
@@ -129,7 +165,7 @@ def connect(description: Path, batch_rows: int = 1000) -> Iterator[Session]:
     connection: Any = None
     try:
         try:
-            text = connection_string(block, batch_rows)
+            text = connection_string(block)
             connection = pyodbc.connect(text, autocommit=True, timeout=block["login_seconds"])
             _begin(connection, block)
         except pyodbc.Error as error:
@@ -169,17 +205,17 @@ def keywords(connection: str) -> dict[str, str]:
     return {keyword.strip(): value.strip() for keyword, value in pairs}
 
 
-def connection_string(block: Mapping[str, Any], batch_rows: int) -> str:
+def connection_string(block: Mapping[str, Any]) -> str:
     """The configuration's string, with the secrets of the environment and what streaming needs."""
     given = keywords(block["connection"])
     known = {keyword.lower(): value for keyword, value in given.items()}
     added, ours = {}, {}
     if block["dialect"] == "postgres":
-        # Without these psqlodbc reads the whole result into memory, and a lost network is noticed after hours.
-        added = {"UseDeclareFetch": "1", "Fetch": str(batch_rows), "LFConversion": "0", "BoolsAsChar": "0"}
+        # Without keepalives a lost network is noticed after hours.
+        added = {"LFConversion": "0", "BoolsAsChar": "0"}
         added["pqopt"] = "{keepalives_idle=30 keepalives_interval=10 tcp_user_timeout=60000}"
         settings = [known.get("connsettings", "").strip("{}"), _SETTINGS.format(**block)]
-        ours = {"ReadOnly": "0", "ConnSettings": "{" + ";".join(filter(None, settings)) + "}"}
+        ours = {"UseDeclareFetch": "0", "ReadOnly": "0", "ConnSettings": "{" + ";".join(filter(None, settings)) + "}"}
     elif block["dialect"] == "tsql":
         ours = {"ApplicationIntent": "ReadOnly"}
     for keyword, variable in block["secrets"].items():

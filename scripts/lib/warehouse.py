@@ -29,7 +29,7 @@ _OF_THE_TEXT = (
 
 
 @contextmanager
-def connect(source: Path, batch_rows: int = 1000) -> Iterator[Connection]:
+def connect(source: Path) -> Iterator[Connection]:
     """A read-only connection to the SQLite file, or the server described by the .json, `source`; closed at the end.
 
     Raises StageError if there is none; PassingError (of `attempts`) where another try may help.
@@ -38,7 +38,7 @@ def connect(source: Path, batch_rows: int = 1000) -> Iterator[Connection]:
     if not source.is_file():
         raise StageError(f"there is no database {source.name}: check source.sqlite")
     if source.suffix == ".json":
-        with odbc.connect(source, batch_rows) as session:
+        with odbc.connect(source) as session:
             yield session
         return
     uri = f"{source.resolve().as_uri()}?mode=ro"
