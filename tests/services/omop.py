@@ -62,7 +62,7 @@ def copy(postgres: Postgres, database: str, source: Path) -> None:
 def copied(table: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """The COPY statement with its rows, for `Postgres.sql`."""
     lines = ("\t".join(_written(value) for value in row) for row in rows)
-    return "\n".join([f"COPY {table} ({', '.join(columns)}) FROM STDIN;", *lines, "\\."])
+    return "\n".join([f"COPY {table} ({', '.join(columns)}) FROM STDIN;", *lines, "\\.\n"])
 
 
 def grant(postgres: Postgres, database: str, schema: str = "public") -> None:

@@ -81,10 +81,9 @@ class Postgres:
     def connection_string(
         self, database: str, port: int | None = None, user: str | None = RESEARCHER, **options: str | int
     ) -> str:
-        """For pyodbc, without a password; `port`: the proxy's; `user` None leaves it to PGUSER; `options` win."""
+        """For ODBC, without a password; `port`: the proxy's; `user` None leaves it to PGUSER; `options` win."""
         parts: dict[str, str | int] = {"Driver": self._driver, "Server": "localhost", "Port": port or self.port}
-        parts |= {"Database": database} | ({"UID": user} if user else {})
-        parts |= {"UseDeclareFetch": 1, "Fetch": 1000, "ReadOnly": 1} | options
+        parts |= {"Database": database} | ({"UID": user} if user else {}) | options
         return ";".join(f"{name}={value}" for name, value in parts.items())
 
     @contextmanager
@@ -92,8 +91,7 @@ class Postgres:
         """A connection that may do everything, to make and change data."""
         import pyodbc
 
-        options = {"Server": str(self.folder), "ReadOnly": 0, "UseDeclareFetch": 0}
-        text = self.connection_string(database, user="postgres", **options)
+        text = self.connection_string(database, user="postgres", Server=str(self.folder))
         with closing(pyodbc.connect(text, autocommit=autocommit)) as connection:
             yield connection
 
