@@ -106,6 +106,10 @@ def query(settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     return path.name, sql, _parameters(settings, sql)
 
 
+class BrokenRows(stage.StageError):
+    """Rows break the contract: all of them were read, and what is wrong was counted."""
+
+
 class Extraction:
     """One query's rows on their way from the database to the shard: converted, checked, counted."""
 
@@ -133,7 +137,7 @@ class Extraction:
     def tables(self, batches: Iterator[list[tuple[Any, ...]]]) -> Iterator[pa.RecordBatch]:
         """Record batches of ROW_GROUP_ROWS rows, whatever the size of the batches that come in.
 
-        Raises StageError at the end of the rows if any of them broke the contract.
+        Raises BrokenRows at the end of the rows if any of them broke the contract.
         """
         for rows in _regrouped(self._kept(chain.from_iterable(batches)), shards.ROW_GROUP_ROWS):
             raw = dict(zip(self._found, zip(*rows, strict=True), strict=True))
@@ -144,7 +148,7 @@ class Extraction:
                 self.seen.add(batch)
             yield pa.record_batch([pa.array(batch[field.name], field.type) for field in self.schema], self.schema)
         if self._faults:
-            raise stage.StageError("\n  ".join([f"{self._name}: rows break the contract", *self._faults.tell()]))
+            raise BrokenRows("\n  ".join([f"{self._name}: rows break the contract", *self._faults.tell()]))
 
     def counts(self) -> dict[str, Any]:
         """For the manifest: of notes roles, kinds of time and NULLs; of stays how many have each reason, by label.

@@ -318,6 +318,17 @@ class Replay(Block):
     seed: StrictInt = Field(1, description="Another seed, other stays.")
 
 
+class CheckSource(Block):
+    """`snakemake check_source`: what a source holds, told before anything is pulled from it."""
+
+    text_windows: Annotated[StrictInt, Field(ge=2)] = Field(
+        12, description="Windows whose texts are read, evenly spread, the first and the last among them; all of fewer."
+    )
+    teraflops: Annotated[Number, Field(gt=0)] = Field(
+        100.0, description="What a GPU sustains, for the GPU-hours: 100 is about a third of an A100's peak in bf16."
+    )
+
+
 class Leakage(Block):
     """What the leakage certificate allows. Beyond it a run stops before it trains; within it no model knows of it."""
 
@@ -358,6 +369,7 @@ class Config(Block):
     seeds: list[StrictInt] = Field([0], min_length=1, description="One finetune a seed.")
     evaluate: Evaluate = Field(Evaluate(), description="Intervals, thresholds, the headline.")
     replay: Replay = Field(Replay(), description="How many stays are replayed without their future.")
+    check_source: CheckSource = Field(CheckSource(), description="How much of the source is looked at beforehand.")
     leakage: Leakage = Field(Leakage(), description="Limits of the leakage certificate.")
     share: Sharing = Field(Sharing(), description="What a reviewer may be given; off by default.")
     min_cell: Annotated[StrictInt, Field(ge=0)] = Field(10, description="Smaller counts are not reported.")

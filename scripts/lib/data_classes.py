@@ -116,6 +116,8 @@ TABLE = [
     Kind("<results>/certificate/{task}.json", "aggregate", "a task's leakage certificate, whole"),
     Kind("<results>/certificate/{task}.html", "aggregate", "the same as a page, with the openings of the test"),
     Kind("<results>/replay/{cohort}.json", "aggregate", "the test that nothing after the index time is used"),
+    Kind("<results>/check_source/source.txt", "aggregate", "a source before the pull: by month, plan, warnings"),
+    Kind("<results>/check_source/source.json", "aggregate", "the same for a machine"),
     Kind("<results>/flow/{task}.json", "aggregate", "the cohort flow"),
     Kind("<results>/leakage/{task}.json", "aggregate", "the leakage certificate before training"),
     Kind(f"<results>/evaluate/{FIT}.json", "aggregate", "measures, intervals and curves of one model"),

@@ -154,6 +154,23 @@ class Plan:
     def encodings(self) -> list[str]:
         return list(dict.fromkeys(self.encoding(name) for name in (*self.config.models, *self.config.baselines)))
 
+    def jobs(self) -> dict[str, int]:
+        """How many jobs a run has of the stages that come often."""
+        config, windows, tasks = self.config, len(self.windows), len(self.config.tasks)
+        kinds = [fit.kind == "transformer" for fit in self.fits]
+        cohorts = len({task.cohort for task in config.tasks.values()})
+        encodings = sum("." in encoding for encoding in self.encodings)
+        return {
+            "extract": 2 * windows * len(config.cohorts),
+            "clean": windows * len(config.cohorts),
+            "split": windows * len(config.cohorts),
+            "pretokenize": windows * cohorts * encodings,
+            "finetune": tasks * kinds.count(True),
+            "baseline": tasks * kinds.count(False),
+            "predict": tasks * len(kinds),
+            "evaluate": tasks * len(kinds),
+        }
+
     @property
     def config_hash(self) -> str:
         """16 hexadecimal digits of the configuration as it was understood."""
@@ -216,6 +233,15 @@ class Plan:
         """The files of the local folder that model `name` starts from (block models) or tokenizer `name` is."""
         folder = self.config.models[name].start.folder if block == "models" else self.config.tokenizers[name].folder
         return [str(path) for path in sorted(Path(folder).iterdir()) if path.is_file()] if folder else []
+
+    def start_folder(self, model: str) -> Path:
+        """Where a model that is not made from scratch is read: its local folder, or its revision in the hub's cache."""
+        start = self.config.models[model].start
+        if start.folder:
+            return Path(start.folder)
+        return Path(
+            self.private, "cache", "hub", f"models--{start.hub}".replace("/", "--"), "snapshots", f"{start.revision}"
+        )
 
     # --- what stands before what: see `behind` in workflow/rules/common.smk --------------------------------------
 

@@ -11,9 +11,10 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import canonical_json, optouts, point_in_time, provenance, splits
+from lib import canonical_json, model_size, optouts, point_in_time, provenance, splits
 from lib.config import Task
 from lib.config_errors import ConfigError, no_such
+from lib.files import read_json
 from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
 
 if TYPE_CHECKING:
@@ -93,6 +94,52 @@ class Settings:
             "point_in_time": point_in_time.read(Path(self._config.cohorts[cohort].sql).parent),
             "min_cell": self._config.min_cell,
         }
+
+    def check_source(self) -> dict[str, Any]:
+        config = self._config
+        structured = [name for name, block in config.baselines.items() if block.kind == "structured"]
+        return {
+            "name": config.name,
+            "first_day": str(config.source.data_start),
+            "last_day": str(config.source.data_end),
+            "text_windows": config.check_source.text_windows,
+            "min_cell": config.min_cell,
+            "cohorts": {cohort: self._checked(cohort) for cohort in config.cohorts},
+            "tasks": {name: {"cohort": task.cohort, "label": task.label} for name, task in config.tasks.items()},
+            "features": structured[0] if structured else None,
+            "groups": config.share.groups if config.share.enabled else [],
+            "plan": {
+                "models": {name: self._size(name) for name in config.models},
+                "sizes": list(config.sizes),
+                "seeds": len(config.seeds),
+                "train_share": config.split.parts.train,
+                "train_before": f"{config.split.temporal_from or date.max:%Y-%m}",
+                "teraflops": config.check_source.teraflops,
+                "jobs": self._plan.jobs(),
+            },
+        }
+
+    def _checked(self, cohort: str) -> dict[str, Any]:
+        block = self._config.cohorts[cohort]
+        return {
+            "queries": {kind: self._query(cohort, kind) for kind in ("text", "labels")},
+            "windows": [[window, *self._bounds(cohort, window).values()] for window in self._plan.windows],
+            "anchor": block.anchor,
+            "concatenate": block.notes == "concatenate",
+            "complete_after": {name: clock.horizon_days + clock.maturity_days for name, clock in block.labels.items()},
+        }
+
+    def _size(self, name: str) -> dict[str, Any]:
+        """What a finetune's cost depends on; shape is null where no file tells it."""
+        model = self._config.models[name]
+        trained = self._config.tokenizers[model.tokenizer].wordpiece
+        shape: dict[str, Any] | None = None
+        if model.start.scratch:
+            shape = model.start.scratch.model_dump(include={"hidden_size", "layers", "intermediate_size"})
+            shape["vocabulary"] = trained.vocab_size if trained else model_size.VOCABULARY
+        elif (path := self._plan.start_folder(name) / "config.json").is_file():
+            shape = model_size.shape_of(read_json(path))
+        return {"shape": shape, "max_tokens": model.max_tokens, "epochs": model.training.epochs}
 
     def check_files(self) -> None:
         """All files and folders are there and every parameter is used; raises ConfigError naming what is not."""

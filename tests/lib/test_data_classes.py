@@ -46,7 +46,11 @@ def paths(pattern: str) -> list[str]:
 def test_every_output_of_every_rule_is_of_one_kind() -> None:
     rules = outputs()
     declared = re.findall(r"^(?:rule|checkpoint) (\w+):", "".join((ROOT / f).read_text() for f in RULES), re.M)
-    assert sorted([*rules, "all", "replay"]) == sorted(declared) and len(rules) > 15 and all(rules.values())
+    assert (
+        sorted([*rules, "all", "replay", "check_source"]) == sorted(declared)
+        and len(rules) > 15
+        and all(rules.values())
+    )
     for rule, patterns in rules.items():
         for path in itertools.chain.from_iterable(paths(pattern) for pattern in patterns):
             kinds = kinds_of(path)
@@ -100,6 +104,9 @@ def test_an_unknown_file_is_of_no_kind(path: str) -> None:
         ("<private>/leakage/readmission.terms.csv", "text"),
         ("<private>/ledger/discharge.0123456789ab.parquet", "row"),
         ("<results>/leakage/readmission.json", "aggregate"),
+        ("<results>/check_source/source.json", "aggregate"),
+        ("<results>/check_source/source.txt", "aggregate"),
+        ("<results>/check_source/source.json.record.jsonl", "aggregate"),
         ("<results>/logs/finetune/readmission-tiny-all-0.log", "aggregate"),
     ],
 )

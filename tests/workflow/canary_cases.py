@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 import omop_db
-from canaries import NUMBER, TEXT, TEXT_SQL, WORD
+from canaries import LABEL_SQL, NUMBER, TEXT, TEXT_SQL, WORD
 from lib import shards, sqltext
 
 
@@ -163,6 +163,23 @@ def _extract() -> list[Case]:
     ]  # fmt: skip
 
 
+def _asked(call: Call, kind: str, sql: str) -> None:
+    """The source is asked by another query."""
+    call.query(sql)
+    own = {name: call.settings.pop(name) for name in ("sql", "sql_sha256")}
+    call.settings["cohorts"]["stays"]["queries"][kind] |= own
+
+
+def _check_source() -> list[Case]:
+    refused = r"column label_back is not a 64-bit integer.*\(400 rows\)"
+    return [
+        Case("check_source", "note", "a driver that quotes the value (json_extract)", r"own\.sql: the database refuses it \(SQLITE_ERROR\)",
+             lambda c: _asked(c, "text", TEXT_SQL.replace("body AS text", "json_extract('{}', body) AS text")), 1),
+        Case("check_source", "person, department, code, claim, ids", "text for an integer", refused,
+             lambda c: _asked(c, "labels", LABEL_SQL.replace("outcome AS", "source_value AS")), 1, False),
+    ]  # fmt: skip
+
+
 def _own_step() -> list[Case]:
     """A cleaning step of the user's own: whatever a process can do to be heard."""
     ways: list[tuple[str, str, str, int]] = [
@@ -252,7 +269,7 @@ def _shards() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES = [*_extract(), *_own_step(), *_shards()]
+CASES = [*_extract(), *_check_source(), *_own_step(), *_shards()]
 
 HEAD = f"""# Errors that do not talk
 

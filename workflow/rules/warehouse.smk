@@ -1,6 +1,30 @@
-# On demand, of the warehouse itself: `snakemake refresh --cores 1`, what has changed since it was asked last.
-# Needs: the source's database and the cohorts' companion queries.
-# Makes: fetched/ under <private>, which the next run reads.
+# On demand, of the warehouse itself. `snakemake check_source --cores 1`: what it holds, before anything is pulled from it;
+# `snakemake refresh --cores 1`: what has changed in it since it was asked last.
+# Needs: the source's database, the cohorts' SELECTs and their companion queries.
+# Makes: check_source/ under <results>, and shows it; fetched/ under <private>, which the next run reads.
+
+
+# Without an output, so that it looks again each time that it is asked for.
+rule check_source:
+    input:
+        database=ancient(behind("demo_hospital", lambda w: plan.database)),
+        exclusions=ancient(plan.exclusions),
+    log:
+        "<logs>/check_source.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("check_source"),
+        code=plan.code("check_source"),
+        report=f"{plan.results}/check_source/source.json",
+        page=f"{plan.results}/check_source/source.txt",
+    message:
+        "Looking at the source"
+    shell:
+        "logged {log} python scripts/check_source.py --settings {params.settings:q} --code {params.code} "
+        "--database {input.database:q} --exclusions {input.exclusions:q} "
+        "--report {params.report:q} --page {params.page:q}\n"
+        "cat {params.page:q}"
 
 
 # Without an output, so that it asks each time.
