@@ -41,7 +41,7 @@ def main(job: stage.Job) -> None:
     columns = _columns(job)
     reading = _Reading(job)
     counted = {name: reading.cohort(name) for name in settings["cohorts"]}
-    found = _found(settings, counted, source_check.uneven_keys(columns), ticket_seconds=None)
+    found = _found(settings, counted, source_check.uneven_keys(columns), warehouse.ticket_seconds(job.path("database")))
     shards.write_json(job.path("report"), found)
     with shards.atomic(job.path("page")) as temporary:
         temporary.write_text(source_page.page(found), encoding="utf-8")

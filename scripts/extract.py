@@ -30,10 +30,11 @@ def main(job: stage.Job) -> None:
     fetched = job.path("fetched")
 
     def attempt() -> dict[str, Any]:
+        # Asked before the rows: what comes in between is found by the next refresh.
+        with warehouse.connect(job.path("database")) as connection:
+            release = said(connection, job.settings.get("release"), {})
+            asked_before = fingerprint(connection, job.settings)
         with asked(job.path("database"), job.settings, job.neutral, opted_out) as (extraction, tables):
-            # Asked before the rows: what comes in between is found by the next refresh.
-            release = said(extraction.connection, job.settings.get("release"), {})
-            asked_before = fingerprint(extraction.connection, job.settings)
             seen = extraction.seen = Seen(extraction.keys, extraction.schema.names)
             rows = shards.write_parquet(job.path("shard"), extraction.schema, tables)
         changes = seen.changes(fetched)
@@ -72,7 +73,6 @@ def asked(
             connection, sql, parameters, batch_rows, name, settings.get("dialect", "sqlite")
         )
         extraction = Extraction(name, found, settings, opted_out)
-        extraction.connection = connection
         yield extraction, extraction.tables(batches)
 
 
@@ -131,7 +131,6 @@ class Extraction:
         self._faults = contract.Faults()
         self._counted: Counter[tuple[str, ...]] = Counter()
         self.keys = ("visit_id",) if self._labels else ("visit_id", "note_id")
-        self.connection: Any = None
         self.seen: Seen | None = None  # where the rows are to be remembered
 
     def tables(self, batches: Iterator[list[tuple[Any, ...]]]) -> Iterator[pa.RecordBatch]:

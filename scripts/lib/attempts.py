@@ -1,7 +1,7 @@
 """Try again what may pass: in a child process each time, because an ODBC driver may take its process with it.
 
-psqlodbc 13.02 crashes (SIGSEGV) when the network is reset in the middle of an answer. A child that dies of a signal is
-an attempt that failed like any other, and what it leaves is a temporary file that the next one writes anew.
+psqlodbc 13.02, for one, crashes (SIGSEGV) when the network is reset in the middle of an answer to a cursor of its own.
+A child that dies of a signal is an attempt that failed like any other; what it leaves the next one writes anew.
 """
 
 import ctypes

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib import attempts, odbc, sqltext
+from lib import attempts, kerberos, odbc, sqltext
 from lib.contract import NOT_UTF8
 from lib.files import read_json
 from lib.stage import StageError
@@ -49,6 +49,12 @@ def connect(source: Path) -> Iterator[Connection]:
     with closing(connection):
         connection.text_factory = _decoded
         yield connection
+
+
+def ticket_seconds(source: Path) -> float | None:
+    """For how long the Kerberos ticket lives with which `source` is asked; None where there is none, or a keytab."""
+    block = read_json(source).get("kerberos") if Path(source).suffix == ".json" else None
+    return kerberos.remaining() if block and not block.get("keytab") else None
 
 
 def repeated(source: Path, attempt: Callable[[], Any], say: Callable[[str], None]) -> Any:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from checkout import Checkout, small_config
 from kerberos import Kerberos
 from postgres import Postgres
 from proxy import Proxy
@@ -45,11 +44,3 @@ def proxy(postgres: Postgres) -> Iterator[Proxy]:
     running = Proxy(postgres.port)
     yield running
     running.end()
-
-
-@pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The small demo, run to its end."""
-    checkout = Checkout(tmp_path_factory.mktemp("demo") / "finished", small_config())
-    checkout.snakemake()
-    return checkout

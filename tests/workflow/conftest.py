@@ -1,18 +1,11 @@
-"""One finished small run, made once; each test works in a copy of it."""
+"""Copies of the finished small run, one a test."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from checkout import Checkout, small_config
-
-
-@pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    checkout = Checkout(tmp_path_factory.mktemp("runs") / "finished", small_config())
-    checkout.snakemake()
-    return checkout
+from checkout import Checkout
 
 
 @pytest.fixture
