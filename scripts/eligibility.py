@@ -19,6 +19,8 @@ def main(job: stage.Job) -> None:
         "clean": ["visit_id", "note_id", "text_hash"],
         "dropped": ["visit_id", "reason"],
     }
+    if rules.temporal_periods:
+        rules.tell_temporal(_temporal(job))
     first = shards.parquet_schema(job.paths("labels")[0])
     missing = [name for name in label_columns if name not in first.names]
     if missing:
@@ -40,6 +42,13 @@ def main(job: stage.Job) -> None:
         job.path("manifest"), shards.manifest([job.path("rows")], total, schema, counts={"stays": dict(counts)})
     )
     job.say(f"{total} stays: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
+
+
+def _temporal(job: stage.Job) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Of each window what tells who is in the temporal test, and since when."""
+    for labels, split in zip(job.paths("labels"), job.paths("split"), strict=True):
+        told = ["visit_id", "anchor_time", "index_time", "split_period"]
+        yield shards.read_parquet(labels, told), shards.read_parquet(split, ["visit_id", "person_id", "part"])
 
 
 if __name__ == "__main__":

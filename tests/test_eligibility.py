@@ -15,6 +15,7 @@ SETTINGS = {
     "values": [],
     "horizon_days": 30,
     "temporal_from": None,
+    "temporal_periods": [],
     "drop_duplicates": True,
     "windows": ["2020-01", "2020-02"],
 }
@@ -47,3 +48,14 @@ def test_rows_are_all_stays_in_order(tmp_path: Path) -> None:
 def test_a_label_that_the_query_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(stage.StageError, match="no column label_y, reason_y"):
         eligibility.main(job(tmp_path, label="y"))
+
+
+def test_periods_are_looked_up_in_all_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stays, period in ((FIRST, "old"), (SECOND, "new")):
+        for stay in stays:
+            monkeypatch.setitem(stay, "period", period)
+    monkeypatch.setitem(SECOND[1], "part", "temporal_test")
+    eligibility.main(job(tmp_path, temporal_periods=["new"]))
+    assert shards.read_json(tmp_path / "manifest")["counts"]["stays"]["temporal_test"] == 1
+    with pytest.raises(stage.StageError, match="no stay of any window has the split_period 'newer'"):
+        eligibility.main(job(tmp_path, temporal_periods=["newer"]))

@@ -76,7 +76,7 @@ def inventory(folder: Path, cohort: str, releases: list[list[dict[str, str]]]) -
 def job(folder: Path, inputs: dict[str, Any], **changes: Any) -> stage.Job:
     settings = {
         "name": "demo",
-        "tasks": [made.TASKS[name] for name in NAMES],
+        "tasks": [made.TASKS[name] | {"coding": False} for name in NAMES],
         "headline": "test",
         "evaluation": "final",
         "reference": "tfidf",
@@ -262,6 +262,21 @@ def test_other_bins_than_the_oracles_have_no_ceiling(inputs):
     assert oracle.auroc(truth, task | {"classes": 3}, rows, ["0-2"]) is None
     assert oracle.auroc(truth, task, rows, []) is None
     assert oracle.auroc(truth, task, rows, ["0-2", ">5"]) != oracle.auroc(truth, task, rows, ["0-2"])
+
+
+def test_coding_is_not_called_prediction(tmp_path, inputs):
+    plain, coded = (
+        job(tmp_path / name, inputs, tasks=[made.TASKS[task] | {"coding": task in coding} for task in NAMES])
+        for name, coding in (("plain", ()), ("coded", NAMES[1:2]))
+    )
+    for written in (plain, coded):
+        written.path("page").parent.mkdir()
+        report.main(written)
+    said = [line for line in coded.path("summary").read_text(encoding="utf-8").splitlines() if "coding" in line]
+    assert said == [f"{NAMES[1]}: coding, not prediction; a discharge note states what coders code from it."]
+    assert coded.path("page").read_text(encoding="utf-8").count("Coding, not prediction") == 1
+    for name in ("summary", "page"):
+        assert "oding, not prediction" not in plain.path(name).read_text(encoding="utf-8")
 
 
 def test_files_of_another_task_or_part_are_refused(tmp_path, inputs):

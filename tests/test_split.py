@@ -13,10 +13,17 @@ SETTINGS = {
     "salt": "s",
     "parts": {"train": 0.5, "tuning": 0.2, "calibration": 0.1, "test": 0.2},
     "temporal_from": "2021-01-01",
+    "temporal_periods": [],
 }
 
 
-def run(tmp_path: Path, identity: pa.DataType | None = None, keys: list[str] | None = None, **changes) -> list[dict]:
+def run(
+    tmp_path: Path,
+    identity: pa.DataType | None = None,
+    keys: list[str] | None = None,
+    periods: list[str] | None = None,
+    **changes,
+) -> list[dict]:
     identity = identity or pa.int64()
     n, as_id = 400, (str if identity == pa.string() else int)
     times = [datetime(2020 if i % 4 else 2021, 1 + i % 12, 1) for i in range(n)]
@@ -28,8 +35,9 @@ def run(tmp_path: Path, identity: pa.DataType | None = None, keys: list[str] | N
             "index_time": pa.array([None if i % 10 == 0 else t for i, t in enumerate(times)], pa.timestamp("us")),
         }
     )
-    if keys:
-        table = table.append_column("split_key", pa.array(keys, pa.string()))
+    for name, values in (("split_key", keys), ("split_period", periods)):
+        if values:
+            table = table.append_column(name, pa.array(values, pa.string()))
     shards.write_parquet(tmp_path / "labels", table.schema, [table])
     files = {"labels": tmp_path / "labels", "shard": tmp_path / "shard", "manifest": tmp_path / "manifest"}
     settings = {name: value for name, value in (SETTINGS | changes).items() if name != "salt" or value}
@@ -49,6 +57,20 @@ def test_a_patient_has_one_part_before_the_temporal_test(tmp_path: Path) -> None
 
 def test_without_temporal_from_there_is_no_temporal_test(tmp_path: Path) -> None:
     assert not any(row["part"] == "temporal_test" for row in run(tmp_path, temporal_from=None))
+
+
+def test_where_dates_are_shifted_periods_make_the_temporal_test(tmp_path: Path) -> None:
+    periods = ["2008 - 2010" if i % 100 < 80 else "2020 - 2022" for i in range(400)]
+    rows = run(tmp_path, periods=periods, temporal_from=None, temporal_periods=["2020 - 2022"])
+    assert all((row["part"] == "temporal_test") == (row["person_id"] >= 80) for row in rows)
+    assert {row["key_part"] for row in rows} == set(SETTINGS["parts"])
+    unused = run(tmp_path, periods=periods)
+    assert all((row["part"] == "temporal_test") == (row["visit_id"] % 4 == 0) for row in unused), "a day was asked for"
+
+
+def test_periods_need_their_column(tmp_path: Path) -> None:
+    with pytest.raises(stage.StageError, match=r"labels: split.temporal_periods needs a column split_period"):
+        run(tmp_path, temporal_from=None, temporal_periods=["2020 - 2022"])
 
 
 def test_text_ids_fall_where_the_same_numbers_do(tmp_path: Path) -> None:

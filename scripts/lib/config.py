@@ -102,7 +102,9 @@ class Source(Block):
     )
     data_start: date = Field(description="First day of the first window.")
     data_end: date = Field(description="Last day that the data cover completely: stated, never guessed from rows.")
-    window: Literal["month", "quarter", "year"] = Field("month", description="Unit of extraction and of reuse.")
+    window: Literal["month", "quarter", "year", "decade"] = Field(
+        "month", description="Unit of extraction and of reuse; decade: for dates that were shifted over a century."
+    )
     batch_rows: Count = Field(1000, description="Rows fetched at a time (neutral).")
 
     @check(mode="after")
@@ -120,7 +122,9 @@ class Label(Block):
     horizon_days: Days = Field(description="The label looks this far beyond the index time.")
     maturity_days: Days = Field(0, description="How much later its facts (codes, claims) are complete.")
     outcome: Literal["during_stay", "after_discharge", "coding", "other"] = Field(
-        "other", description="during_stay: a discharge note already states it, so it needs an admission cohort."
+        "other",
+        description="during_stay: a discharge note already states it, so it needs an admission cohort. coding: on a "
+        "discharge cohort it is read from the text, and every table says so.",
     )
 
 
@@ -173,6 +177,10 @@ class Split(Block):
     )
     parts: Parts = Field(Parts(train=0.7, tuning=0.1, calibration=0.1, test=0.1), description="Shares of patients.")
     temporal_from: date | None = Field(None, description="Stays from this day on are the temporal test.")
+    temporal_periods: list[StrictStr] = Field(
+        [],
+        description="In place of `temporal_from`: values of `split_period` (labels query) that are the temporal test.",
+    )
     ledger_tolerance: Share = Field(
         0.05, description="More patients of the ledger gone, or stays under another patient, than this share: a stop."
     )
@@ -182,6 +190,18 @@ class Split(Block):
         if (self.salt is None) == (self.salt_env is None):
             raise ValueError("give exactly one of salt and salt_env")
         return self
+
+    @check(mode="after")
+    def _one_temporal_test(self) -> Self:
+        if self.temporal_from and self.temporal_periods:
+            raise ValueError("give at most one of temporal_from and temporal_periods")
+        if len(set(self.temporal_periods)) < len(self.temporal_periods):
+            raise ValueError("temporal_periods: each value once")
+        return self
+
+    @property
+    def has_temporal_test(self) -> bool:
+        return bool(self.temporal_from or self.temporal_periods)
 
 
 class Task(Block):
@@ -400,8 +420,8 @@ class Config(Block):
         start = self.split.temporal_from
         if start and not self.source.data_start < start <= self.source.data_end:
             wrong.append(f"split.temporal_from: {start} lies outside source.data_start to source.data_end")
-        if self.evaluate.headline == "temporal_test" and start is None:
-            wrong.append("evaluate.headline: temporal_test needs split.temporal_from")
+        if self.evaluate.headline == "temporal_test" and not self.split.has_temporal_test:
+            wrong.append("evaluate.headline: temporal_test needs split.temporal_from or split.temporal_periods")
         if not self.models and not self.baselines:
             wrong.append("models: nothing to fit; name a model or a baseline")
         if len(set(self.seeds)) < len(self.seeds) or len(set(self.sizes)) < len(self.sizes):
@@ -409,6 +429,11 @@ class Config(Block):
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def is_coding(self, task: str) -> bool:
+        """Whether a task reads from the discharge note what coders will read from it: coding, not prediction."""
+        cohort = self.cohorts[self.tasks[task].cohort]
+        return cohort.anchor == "discharge" and cohort.labels[self.tasks[task].label].outcome == "coding"
 
 
 def _exactly_one(block: Any, *names: str) -> Any:

@@ -1,7 +1,8 @@
 """The columns of a cohort's two queries: what their names promise, checked row by row while they stream.
 
 A text query has nine fixed columns. A labels query has four, `split_key` if the site has a better key of its patients
-than person_id, and any number of columns whose prefix says what they hold:
+than person_id, `split_period` if its dates do not tell when a stay was, and any number of columns whose prefix says
+what they hold:
 `label_x` (integer) with `reason_x` (text, one of REASONS; exactly one of the two is null), `feature_x` (number),
 `group_x` (text). Faults are counted to the end of the stream, and told by column and count, never by value.
 """
@@ -71,8 +72,7 @@ def label_columns(found: Iterable[str], id_type: pa.DataType) -> list[Column]:
     columns = [Column("visit_id", id_type), Column("person_id", id_type), Column("anchor_time", _TIME)]
     columns.append(Column("index_time", _TIME, nullable=True))
     names = sorted(found)
-    if "split_key" in names:
-        columns.append(Column("split_key", pa.string()))
+    columns += [Column(name, pa.string()) for name in ("split_key", "split_period") if name in names]
     for label in names:
         if label.startswith("label_"):
             columns.append(Column(label, pa.int64(), nullable=True))
@@ -88,7 +88,7 @@ def schema(columns: Sequence[Column]) -> pa.Schema:
 def column_faults(found: Sequence[str], columns: Sequence[Column], labels: bool) -> list[str]:
     """What is wrong with the names of the columns that a query returns; empty when nothing is."""
     expected = [column.name for column in columns]
-    prefixes = ", split_key or label_*, reason_*, feature_*, group_*" if labels else ""
+    prefixes = ", split_key, split_period or label_*, reason_*, feature_*, group_*" if labels else ""
     faults = [f"column {n} is missing" for n in expected if n not in found]
     faults += [f"column {n} stands there {c} times" for n, c in sorted(Counter(found).items()) if c > 1]
     for name in sorted(set(found) - set(expected)):

@@ -26,7 +26,7 @@ NAMES = {
     "size": r"all|\d+",
     "task": "[a-z][a-z0-9_]*",
     "tokenizer": "[a-z][a-z0-9_]*",
-    "window": r"\d{4}(-\d{2}|Q[1-4])?",
+    "window": r"\d{4}(-\d{2}|Q[1-4]|s)?",
     # not wildcards of the workflow
     "file": r"\w+\.(json|safetensors)",
     "figure": r"\w+",

@@ -3,18 +3,22 @@
 Steps in order (the cohort flow's): `note` (no eligible note, or filed too late), `text` (nothing left after cleaning,
 or an identical text earlier in the cohort), `label` (the label query's reason), `gap` (its label window reaches the
 temporal test). A stay or a note that stands in two windows stops the run.
+
+The temporal test begins on one day for all, or, where it is told by periods because dates are shifted, with a patient's
+own first stay in it: only the dates of one patient are in order.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lib.contract import REASONS
-from lib.splits import TEMPORAL
+from lib.splits import TEMPORAL, temporal_begin
 from lib.stage import StageError
 
 STEPS = ("note", "text", "label", "gap")
@@ -42,7 +46,8 @@ def schema(identity: pa.DataType, patient: pa.DataType) -> pa.Schema:
 
 @dataclass
 class Rules:
-    """How the label is read (kind, edges, values), its horizon in days, and the day the temporal test begins."""
+    """How the label is read (kind, edges, values), its horizon in days, and what the temporal test is: all from a day
+    on, or periods. Of periods, `first_temporal` has to be told (see `tell_temporal`) before rows are decided."""
 
     label: str
     kind: str
@@ -50,7 +55,9 @@ class Rules:
     values: list[int]
     horizon_days: int
     temporal_from: str | None
+    temporal_periods: list[str]
     drop_duplicates: bool
+    first_temporal: dict[Any, datetime] = field(default_factory=dict)
     seen_texts: set[bytes] = field(default_factory=set)
     seen_stays: set[Any] = field(default_factory=set)
     seen_notes: set[Any] = field(default_factory=set)
@@ -64,12 +71,30 @@ class Rules:
             raise StageError(f"label_{self.label} holds a value outside {known or 'whole numbers from 0'}")
         return known.index(value)
 
-    def reaches_temporal_test(self, index_time: datetime) -> bool:
+    def reaches_temporal_test(self, index_time: datetime, patient: Any) -> bool:
         """Whether the label window of an earlier row touches the temporal test."""
-        if self.temporal_from is None:
-            return False
-        begins = datetime.fromisoformat(self.temporal_from)
-        return index_time < begins <= index_time + timedelta(days=self.horizon_days)
+        begins = temporal_begin(self.temporal_from, self.first_temporal, patient)
+        return begins is not None and index_time < begins <= index_time + timedelta(days=self.horizon_days)
+
+    def tell_temporal(self, windows: Iterable[tuple[pa.Table, pa.Table]]) -> None:
+        """Learn from all windows' (labels, split) when each patient's first stay of the temporal test is, where periods
+        make it.
+
+        Raises StageError for a period that no stay has.
+        """
+        unseen = set(self.temporal_periods)
+        for labels, split in windows:
+            unseen -= set(labels["split_period"].unique().to_pylist())
+            times = pc.coalesce(labels["index_time"], labels["anchor_time"]).to_pylist()
+            patients, parts = (split[name].to_pylist() for name in ("person_id", "part"))
+            for time, patient, part in zip(times, patients, parts, strict=False):  # `decide` compares the two
+                if part == TEMPORAL:
+                    self.first_temporal[patient] = min(time, self.first_temporal.get(patient, time))
+        if unseen:
+            raise StageError(
+                f"split.temporal_periods: no stay of any window has the split_period "
+                f"{' or '.join(repr(period) for period in sorted(unseen))}; write it as the labels query gives it"
+            )
 
 
 def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[dict[str, Any]]:
@@ -103,7 +128,7 @@ def decide(rules: Rules, window: str, tables: dict[str, pa.Table]) -> Iterator[d
             step, reason = "text", "duplicate text"
         elif reason is not None:
             step = "label"
-        elif part != TEMPORAL and rules.reaches_temporal_test(row["index_time"]):
+        elif part != TEMPORAL and rules.reaches_temporal_test(row["index_time"], assigned["person_id"]):
             step, reason = "gap", "label window reaches the temporal test"
         value = row[f"label_{rules.label}"]
         yield {

@@ -43,8 +43,8 @@ class Evidence:
 def certificate(found: Evidence, settings: Mapping[str, Any]) -> dict[str, Any]:
     """{"task", "checks": [{"check", "value", "limit", "verdict", "detail"}], "verdict"}.
 
-    `settings`: task, kind, anchor, horizon_days, maturity_days, temporal_from, limits, min_cell. The verdict is "fail"
-    if any check fails.
+    `settings`: task, kind, anchor, horizon_days, maturity_days, temporal_from, temporal_periods, limits, min_cell. The
+    verdict is "fail" if any check fails.
     """
     checks, limits = Checks(settings["min_cell"]), settings["limits"]
     rows = found.rows.filter(pc.is_valid(found.rows["part"]))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.splits import TEMPORAL
+from lib.splits import TEMPORAL, temporal_begin
 from lib.verdicts import Check, Checks
 
 LATER = {
@@ -57,18 +57,33 @@ def _lags(checks: Checks, rows: pa.Table, anchor: str) -> Iterator[Check]:
 
 
 def _order(checks: Checks, rows: pa.Table, settings: Mapping[str, Any]) -> Iterator[Check]:
-    reaching = "label windows that reach the temporal test"
-    if settings["temporal_from"] is None:
-        yield checks.unknown(reaching, 0, "the split has no temporal_from")
+    reaching, day = "label windows that reach the temporal test", settings["temporal_from"]
+    if day is None and not settings["temporal_periods"]:
+        yield checks.unknown(reaching, 0, "the split has no temporal_from and no temporal_periods")
         return
-    begins, horizon = datetime.fromisoformat(settings["temporal_from"]), timedelta(days=settings["horizon_days"])
+    horizon = timedelta(days=settings["horizon_days"])
     complete = horizon + timedelta(days=settings["maturity_days"])
-    earlier = rows.filter(pc.not_equal(rows["part"], TEMPORAL))["index_time"].to_pylist()
-    reach = sum(time + horizon >= begins for time in earlier)
-    yield checks.none(reaching, reach, f"{horizon.days} days before {settings['temporal_from']}")
-    late = sum(time + complete >= begins for time in earlier)
+    later = pc.equal(rows["part"], TEMPORAL)
+    temporal, others = _timed(rows.filter(later)), _timed(rows.filter(pc.invert(later)))
+    first: dict[Any, datetime] = {}
+    for patient, time in temporal:
+        first[patient] = min(time, first.get(patient, time))
+    # When it begins for the patient of each earlier row; None: never, as no two patients' shifted dates compare.
+    earlier = [(time, temporal_begin(day, first, patient)) for patient, time in others]
+    reach = sum(begins is not None and time + horizon >= begins for time, begins in earlier)
+    since = day or "the same patient's first stay in it, as dates are shifted"
+    yield checks.none(reaching, reach, f"{horizon.days} days before {since}")
+    late = sum(begins is not None and time + complete >= begins for time, begins in earlier)
     detail = f" rows; {complete.days} days after the prediction, horizon and maturity"
     yield checks.count("earlier labels complete only in the temporal test's time", late, len(earlier), detail)
-    temporal = rows.filter(pc.equal(rows["part"], TEMPORAL))["index_time"].to_pylist()
-    before = sum(time < begins for time in temporal)
-    yield checks.none("temporal test rows before its first day", before, "by index time")
+    before = "temporal test rows before its first day"
+    if day is None:
+        yield checks.unknown(before, 0, "the test is told by periods: shifted dates do not say which came first")
+    else:
+        begins = datetime.fromisoformat(day)
+        yield checks.none(before, sum(time < begins for _, time in temporal), "by index time")
+
+
+def _timed(rows: pa.Table) -> list[tuple[Any, datetime]]:
+    """(patient, index time) of each row."""
+    return list(zip(rows["person_id"].to_pylist(), rows["index_time"].to_pylist(), strict=True))

@@ -20,6 +20,11 @@ MEASURES = (
     ("ici", "ICI"),
 )
 
+CODING = (
+    '<p class="banner">Coding, not prediction: the text is the discharge note, which states what the codes are taken'
+    " from. These figures say how well it is read, not what can be foreseen.</p>"
+)
+
 
 def page(
     settings: Mapping[str, Any],
@@ -95,6 +100,7 @@ def _task(result: Result, min_cell: int, with_oracle: bool) -> str:
         [
             f'<h2 id="{escape(task["name"])}">{escape(task["title"])}</h2>',
             f'<p class="quiet">{escape(part[0].upper() + part[1:])}: {counts}; {escape(events)}.</p>',
+            *([CODING] if task["coding"] else []),
             _models(result, with_oracle),
             "<h3>Cohort flow</h3>",
             page_flow.flow(result, min_cell),

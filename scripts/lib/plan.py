@@ -122,7 +122,12 @@ class Plan:
     @property
     def parts(self) -> list[str]:
         """Every part of a dataset; those that predictions are made for are `opened`."""
-        return ["train", *DEVELOPMENT_PARTS, "test", *(["temporal_test"] if self.config.split.temporal_from else [])]
+        return [
+            "train",
+            *DEVELOPMENT_PARTS,
+            "test",
+            *(["temporal_test"] if self.config.split.has_temporal_test else []),
+        ]
 
     @property
     def opened(self) -> list[str]:
@@ -207,7 +212,7 @@ class Plan:
             case "cohort":
                 return self._trained_on(own["tokenizer"])
             case "window" if "tokenizer" in own:
-                last = self.config.split.temporal_from or date.max
+                last = self.config.split.temporal_from or date.max  # of periods, any window may hold training rows
                 return [window for window, (_, end) in self.windows.items() if end <= last]
             case "window":
                 return list(self.windows)
@@ -323,12 +328,16 @@ def windows(start: date, last: date, unit: str) -> Iterator[tuple[str, tuple[dat
     >>> [name for name, _ in windows(date(2020, 11, 5), date(2021, 1, 31), "month")]
     ['2020-11', '2020-12', '2021-01']
     """
-    months = {"month": 1, "quarter": 3, "year": 12}[unit]
+    months = {"month": 1, "quarter": 3, "year": 12, "decade": 120}[unit]
     beyond = last + timedelta(days=1)
-    first = start.replace(month=(start.month - 1) // months * months + 1, day=1)
-    while first < beyond:
-        index = first.month - 1 + months
-        following = date(first.year + index // 12, index % 12 + 1, 1)
-        name = {"month": f"{first:%Y-%m}", "quarter": f"{first.year}Q{first.month // 3 + 1}", "year": f"{first.year}"}
+    index = (start.year * 12 + start.month - 1) // months * months
+    while (first := date(index // 12, index % 12 + 1, 1)) < beyond:
+        index += months
+        following = date(index // 12, index % 12 + 1, 1)
+        name = {
+            "month": f"{first:%Y-%m}",
+            "quarter": f"{first.year}Q{first.month // 3 + 1}",
+            "year": f"{first.year}",
+            "decade": f"{first.year}s",
+        }
         yield name[unit], (max(first, start), min(following, beyond))
-        first = following

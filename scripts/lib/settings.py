@@ -20,6 +20,7 @@ from lib.sqltext import SqlError, canonical_sql_hash, parameters_of, share
 if TYPE_CHECKING:
     from lib.plan import Fit, Plan
 
+CODING = "coding, not prediction"
 STEP_NAMES = ("markup", "unicode", "whitespace", "empty", "short")  # of lib.cleaning, which jobs import
 
 
@@ -286,16 +287,16 @@ class Settings:
         }
 
     def _clock(self, task: str) -> dict[str, Any]:
-        """How far the task's label looks ahead, and where the temporal test begins."""
+        """How far the task's label looks ahead, and what the temporal test is."""
         block, split = self._config.tasks[task], self._config.split.model_dump(mode="json")
         horizon = self._config.cohorts[block.cohort].labels[block.label].horizon_days
-        return {"horizon_days": horizon, "temporal_from": split["temporal_from"]}
+        return {"horizon_days": horizon} | {name: split[name] for name in ("temporal_from", "temporal_periods")}
 
     def _task(self, task: str) -> dict[str, Any]:
         block: Task = self._config.tasks[task]
         return {
             "name": task,
-            "title": block.title,
+            "title": block.title + (f" ({CODING})" if self._config.is_coding(task) else ""),
             "kind": block.kind,
             "classes": block.classes,
             "class_names": block.names(),
@@ -403,7 +404,7 @@ class Settings:
     def report(self) -> dict[str, Any]:
         return {
             "name": self._config.name,
-            "tasks": [self._task(task) for task in self._config.tasks],
+            "tasks": [self._task(task) | {"coding": self._config.is_coding(task)} for task in self._config.tasks],
             "headline": self._plan.headline,
             "evaluation": self._config.evaluation,
             "reference": self._config.evaluate.reference if self._config.baselines else None,

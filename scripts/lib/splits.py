@@ -6,6 +6,7 @@ of the key's decimal or UTF-8 text, so it is equal from every source.
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from lib.stage import StageError
@@ -30,6 +31,11 @@ def part_of(key: int | str, salt: str, shares: Mapping[str, float]) -> str:
         if position < reached:
             return part
     return next(part for part in reversed(PARTS) if shares[part] > 0)  # rounding of the last border
+
+
+def temporal_begin(temporal_from: str | None, first_temporal: Mapping[Any, datetime], patient: Any) -> datetime | None:
+    """When the temporal test begins for a patient: on the day, or, of periods, with the patient's first stay in it."""
+    return datetime.fromisoformat(temporal_from) if temporal_from else first_temporal.get(patient)
 
 
 def fingerprint(salt: str) -> str:

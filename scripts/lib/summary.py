@@ -60,6 +60,9 @@ def text(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bo
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     ruled = [cells[0], ["─" * width for width in widths], *cells[1:]]
     lines += ["", *("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in ruled), ""]
+    coding = [result.task["name"] for result in results if result.task["coding"]]
+    if coding:
+        lines.append(f"{', '.join(coding)}: coding, not prediction; a discharge note states what coders code from it.")
     if any(result.task["kind"] != "binary" for result in results):
         lines.append("Tasks of several classes: mean AUROC of each class against the rest.")
     if with_oracle:

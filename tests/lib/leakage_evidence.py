@@ -25,6 +25,7 @@ SETTINGS: dict[str, Any] = {
     "horizon_days": 30,
     "maturity_days": 10,
     "temporal_from": "2021-01-01",
+    "temporal_periods": [],
     "limits": {"max_near_duplicates": 0.01, "max_term_auroc": 0.75, "max_lost_events": 0.15},
     "min_cell": 0,
 }

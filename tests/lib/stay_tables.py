@@ -35,7 +35,7 @@ def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
     """The four tables `eligibility.decide` takes, from one description a stay.
 
     Keys: visit_id; person_id, day (of the index time, a day after the anchor), label, reason, part, text (None: no
-    eligible note) or dropped.
+    eligible note) or dropped; period, of all stays or of none.
     """
     stays = sorted(stays, key=lambda s: s["visit_id"])
     labels, split, clean, dropped = [], [], [], []
@@ -48,6 +48,7 @@ def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
         labels.append(
             {"visit_id": visit, "person_id": person, "anchor_time": anchor, "index_time": index}
             | {"label_x": label, "reason_x": reason}
+            | ({"split_period": stay["period"]} if "period" in stay else {})
         )
         split.append({"visit_id": visit, "person_id": person, "part": stay.get("part", "train")})
         if "dropped" in stay:
@@ -63,6 +64,7 @@ def window_tables(stays: list[dict[str, Any]]) -> dict[str, pa.Table]:
             ("index_time", TIME),
             ("label_x", pa.int64()),
             ("reason_x", pa.string()),
+            *([("split_period", pa.string())] if any("period" in stay for stay in stays) else []),
         ],
         "split": [("visit_id", pa.int64()), ("person_id", pa.int64()), ("part", pa.string())],
         "clean": [("visit_id", pa.int64()), ("note_id", pa.int64()), ("text_hash", pa.binary(16))],

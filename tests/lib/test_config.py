@@ -65,10 +65,11 @@ def test_the_demo_is_valid_and_opens_its_test_parts() -> None:
         ("tasks.readmission.label", "readmissions", "tasks.readmission.label: there is no 'readmissions'"),
         ("tasks.mortality.cohort", "discharge", "tasks.mortality.label: there is no 'mortality'"),
         ("source.data_end", "2010-12-31", "data_end 2010-12-31 lies before data_start 2011-01-01"),
-        ("source.window", "week", "source.window: Input should be 'month', 'quarter' or 'year'"),
+        ("source.window", "week", "source.window: Input should be 'month', 'quarter', 'year' or 'decade'"),
         ("source.sqlite", "x.sqlite", "give exactly one of demo, sqlite and odbc"),
         ("split.parts.train", 0.6, "split.parts: the four shares add up to 0.9, not 1"),
         ("split.temporal_from", "2022-06-01", "split.temporal_from: 2022-06-01 lies outside"),
+        ("split.temporal_periods", ["2020 - 2022"], "split: give at most one of temporal_from and temporal_periods"),
         ("tasks.length_of_stay.edges", [4, 3, 6], "bins need edges, strictly increasing"),
         ("tasks.length_of_stay.class_names", ["a", "b"], "2 class_names for 4 classes"),
         ("tasks.readmission.edges", [1], "kind binary takes no edges"),
@@ -89,6 +90,28 @@ def test_a_discharge_note_states_what_happened_during_the_stay() -> None:
     raw["tasks"]["mortality"]["cohort"] = "discharge"
     with pytest.raises(ConfigError, match=r"tasks\.mortality: a discharge note states mortality"):
         validated(Config, raw)
+
+
+def test_periods_make_a_temporal_test_in_place_of_a_day() -> None:
+    raw = copy.deepcopy(DEMO)
+    del raw["split"]["temporal_from"]
+    raw["evaluate"]["headline"] = "temporal_test"
+    with pytest.raises(ConfigError, match=r"temporal_test needs split\.temporal_from or split\.temporal_periods"):
+        validated(Config, raw)
+    raw["split"]["temporal_periods"] = ["2020 - 2022"]
+    assert validated(Config, raw).split.has_temporal_test
+    raw["split"]["temporal_periods"] *= 2
+    with pytest.raises(ConfigError, match="temporal_periods: each value once"):
+        validated(Config, raw)
+
+
+def test_codes_read_from_a_discharge_note_are_no_prediction() -> None:
+    raw = copy.deepcopy(DEMO)
+    assert not any(validated(Config, raw).is_coding(task) for task in raw["tasks"]), "at admission it is one"
+    raw["cohorts"]["discharge"]["labels"]["charlson"] = raw["cohorts"]["admission"]["labels"]["charlson"]
+    raw["tasks"]["comorbidity"]["cohort"] = "discharge"
+    config = validated(Config, raw)
+    assert [task for task in raw["tasks"] if config.is_coding(task)] == ["comorbidity"]
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -57,6 +57,11 @@ def test_label_columns_follow_their_prefixes_in_a_fixed_order() -> None:
     assert [str(t) for t in schema.types[4:]] == ["int64", "string", "int64", "string", "double", "string"]
     keyed = contract.label_columns([*found, "split_key"], pa.int64())
     assert contract.schema(keyed).field("split_key").type == pa.string() and not keyed[4].nullable
+    dated = contract.label_columns([*found, "split_period", "split_key"], pa.int64())
+    assert [(c.name, str(c.type), c.nullable) for c in dated[4:6]] == [
+        ("split_key", "string", False),
+        ("split_period", "string", False),
+    ]
 
 
 @pytest.mark.parametrize(

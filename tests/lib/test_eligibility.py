@@ -15,6 +15,7 @@ def rules(**changes) -> Rules:
         "values": [],
         "horizon_days": 30,
         "temporal_from": "2020-06-01",
+        "temporal_periods": [],
         "drop_duplicates": True,
     }
     return Rules(**base | changes)
@@ -105,3 +106,32 @@ def test_split_and_labels_must_hold_the_same_stays() -> None:
     tables["split"] = tables["split"].slice(0, 1)
     with pytest.raises(StageError, match="run split again"):
         list(decide(rules(), "0", tables))
+
+
+def told(windows: list[list[dict]], periods: list[str]) -> Rules:
+    by = rules(temporal_from=None, temporal_periods=periods)
+    tables = [window_tables(stays) for stays in windows]
+    by.tell_temporal((window["labels"], window["split"]) for window in tables)
+    return by
+
+
+def test_of_periods_a_window_reaches_the_patients_own_temporal_stays_only() -> None:
+    """Dates are shifted patient by patient: those of two patients cannot be compared, those of one can."""
+    old, new = {"period": "2008 - 2010"}, {"period": "2020 - 2022", "part": "temporal_test"}
+    windows = [
+        [{"visit_id": 1, "person_id": 1, "day": 100} | old, {"visit_id": 2, "person_id": 2, "day": 100} | old],
+        [
+            {"visit_id": 3, "person_id": 1, "day": 130} | new,
+            {"visit_id": 4, "person_id": 1, "day": 140} | new,
+            {"visit_id": 5, "person_id": 1, "day": 99} | old,
+        ],
+    ]
+    found = decided(*windows, by=told(windows, ["2020 - 2022"]))
+    assert {visit: row[0] for visit, row in found.items()} == {1: "gap", 2: None, 3: None, 4: None, 5: None}
+
+
+def test_a_period_that_no_stay_has_stops_the_run() -> None:
+    windows = [[{"visit_id": 1, "period": "2008 - 2010"}], [{"visit_id": 2, "period": "2020 - 2022"}]]
+    told(windows, ["2020 - 2022", "2008 - 2010"])
+    with pytest.raises(StageError, match=r"no stay of any window has the split_period '2020-2022'; write it as"):
+        told(windows, ["2020-2022", "2008 - 2010"])

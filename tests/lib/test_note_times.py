@@ -55,3 +55,13 @@ def test_horizon_and_maturity_before_the_temporal_test(day: int, reaching: int, 
     check = found["earlier labels complete only in the temporal test's time"]
     assert (check["value"], check["verdict"]) == (late, "reported")
     assert check["detail"] == "of 5 rows; 40 days after the prediction, horizon and maturity"
+
+
+@pytest.mark.parametrize(("person", "day", "reaching"), [(0, 369, 0), (0, 370, 1), (0, 500, 1), (7, 399, 0)])
+def test_of_periods_only_a_patients_own_dates_are_in_order(person: int, day: int, reaching: int) -> None:
+    """Patient 0 is in the temporal test from day 400 on; a training row after it is as wrong as one just before."""
+    row = {"visit_id": 7, "person_id": person, "part": "train", "day": day}
+    found = timed(*CLEAN[1:], LATE, row, temporal_from=None, temporal_periods=["2020 - 2022"])
+    check = found["label windows that reach the temporal test"]
+    assert (check["value"], check["verdict"]) == (reaching, "fail" if reaching else "pass")
+    assert found["temporal test rows before its first day"]["verdict"] == "not verifiable"

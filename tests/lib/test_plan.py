@@ -33,7 +33,9 @@ def test_examples_in_the_docs() -> None:
 
 
 @given(
-    st.dates(date(2000, 1, 1), date(2030, 1, 1)), st.integers(0, 3000), st.sampled_from(["month", "quarter", "year"])
+    st.dates(date(2000, 1, 1), date(2030, 1, 1)),
+    st.integers(0, 3000),
+    st.sampled_from(["month", "quarter", "year", "decade"]),
 )
 def test_windows_cover_the_span_once_and_in_order(start: date, days: int, unit: str) -> None:
     last = date.fromordinal(start.toordinal() + days)
@@ -47,7 +49,12 @@ def test_windows_cover_the_span_once_and_in_order(start: date, days: int, unit: 
 
 @pytest.mark.parametrize(
     ("unit", "names"),
-    [("month", ["2020-11", "2020-12", "2021-01"]), ("quarter", ["2020Q4", "2021Q1"]), ("year", ["2020", "2021"])],
+    [
+        ("month", ["2020-11", "2020-12", "2021-01"]),
+        ("quarter", ["2020Q4", "2021Q1"]),
+        ("year", ["2020", "2021"]),
+        ("decade", ["2020s"]),
+    ],
 )
 def test_window_names(unit: str, names: list[str]) -> None:
     assert [name for name, _ in windows(date(2020, 11, 5), date(2021, 1, 31), unit)] == names
@@ -135,6 +142,28 @@ def test_development_opens_tuning_and_calibration_only() -> None:
     wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
     assert settings(which, "evaluate", **wildcards)["parts"] == ["tuning", "calibration"]
     assert settings(which, "flow", task="readmission")["opened"] == ["train", "tuning", "calibration"]
+
+
+def test_of_periods_a_tokenizer_sees_every_window_and_there_is_a_temporal_test() -> None:
+    """Any window may hold training rows; `tokenizer` reads no others."""
+    which = planned(split={"temporal_from": None, "temporal_periods": ["2020 - 2022"]})
+    windows_of = which.files("{window}", {"tokenizer": "notes", "cohort": "discharge"})
+    assert windows_of == list(which.windows) and which.parts[-1] == "temporal_test"
+    for stage in ("eligibility", "leakage"):
+        told = settings(which, stage, task="readmission")
+        assert (told["temporal_from"], told["temporal_periods"]) == (None, ["2020 - 2022"])
+    assert settings(which, "split", cohort="discharge", window="2019")["temporal_periods"] == ["2020 - 2022"]
+
+
+def test_a_task_of_codes_on_discharge_notes_is_titled_so() -> None:
+    which = planned(
+        cohorts={"discharge": {"labels": {"readmission": {"horizon_days": 30, "outcome": "coding"}}}},
+    )
+    [task] = settings(which, "report")["tasks"]
+    assert task["coding"] and task["title"].endswith(" (coding, not prediction)")
+    assert settings(which, "certificate", task="readmission")["task"]["title"] == task["title"]
+    [task] = settings(planned(), "report")["tasks"]
+    assert not task["coding"] and "coding" not in task["title"]
 
 
 def test_a_tokenizer_sees_nothing_of_the_temporal_test() -> None:
