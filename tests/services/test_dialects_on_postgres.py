@@ -4,7 +4,6 @@ On the demo hospital, with its dates without times, and on the histories of time
 """
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 import demo_hospital
 import omop
 import omop_db
+import second_site
 import tried
 from lib import dialects, sqltext, stage
 from postgres import Postgres
@@ -36,8 +36,10 @@ CHANGES: tuple[dict[str, Any], ...] = (
         "count_planned": False,
         "planned_values": ["ELECTIVE", "É'x"],
     },
+    {"notes_by_time": True, "note_types": [0], "note_classes": []},
     {"max_delay_hours": 12, "inpatient_visits": [], "note_classes": [-(2**63) + 1, 44814637]},
 )
+Found = tuple[list[str], list[list[Any]]]  # names and rows
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def parameters(query: str, window: tuple[str, str], known_until: str, **changed:
     return values | {name: f"{day} 00:00:00" for name, day in times.items()}
 
 
-def by_sqlite(database: Path, sql: str, values: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+def by_sqlite(database: Path, sql: str, values: dict[str, Any]) -> Found:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         cursor = connection.execute(*sqltext.bind(sql, values))
         names = [column[0] for column in cursor.description]
@@ -67,7 +69,7 @@ def by_sqlite(database: Path, sql: str, values: dict[str, Any]) -> tuple[list[st
         return names, [[v and r(v) for v, r in zip(row, read, strict=True)] for row in cursor]
 
 
-def by_postgres(postgres: Postgres, database: str, sql: str, values: dict[str, Any]) -> tuple[list[str], Iterator[Any]]:
+def by_postgres(postgres: Postgres, database: str, sql: str, values: dict[str, Any]) -> Found:
     with postgres.superuser(database) as connection:
         cursor = connection.execute(dialects.render(sql, values, "postgres"))
         return [column[0] for column in cursor.description], [list(row) for row in cursor.fetchall()]
@@ -83,7 +85,8 @@ def compare(postgres: Postgres, name: str, database: Path, known_until: str, win
     for query in QUERIES:
         sql = (omop_db.ROOT / omop_db.OMOP / query).read_text(encoding="utf-8")
         for window, changed in windows:
-            values = parameters(query, window, known_until, **changed)
+            given = changed.get(query.partition(".")[0], changed)
+            values = parameters(query, window, known_until, **given)
             names, rows = by_sqlite(database, sql, values)
             found, others = by_postgres(postgres, name, sql, values)
             assert found == names
@@ -94,6 +97,13 @@ def compare(postgres: Postgres, name: str, database: Path, known_until: str, win
 
 def test_the_demo_hospital_window_by_window(postgres: Postgres, demo: Path) -> None:
     assert compare(postgres, "demo", demo, "2017-12-31", [(window, {}) for window in DEMO_WINDOWS]) > 1000
+
+
+def test_a_second_site_in_another_century(postgres: Postgres, demo: Path, tmp_path: Path) -> None:
+    """Negative ids of 64 bits, notes under no visit, no times, no deaths."""
+    site = second_site.rewrite(demo, tmp_path / "site")
+    windows = [((f"{year}-01-01", f"{year + 3}-01-01"), second_site.PARAMETERS) for year in (2112, 2115)]
+    assert compare(postgres, "site", site, "2117-12-31", windows) > 1000
 
 
 def test_the_histories_under_other_choices(postgres: Postgres, histories: Path) -> None:

@@ -48,8 +48,8 @@ WITH stay AS (
         AND visit.visit_start_date < date(:window_end, '+2 days')
 ),
 
--- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a note belongs to the stay
--- of its person that had begun last by then.
+-- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a note belongs to the
+-- stay of its person that had begun last by then.
 loose AS (
     SELECT
         note.note_id,
@@ -485,7 +485,10 @@ known AS (
     SELECT
         placed.*,
         CAST(strftime('%Y', placed.seen_time) AS INTEGER) - patient.year_of_birth
-        - CASE WHEN strftime('%m-%d', placed.seen_time) < strftime('%m-%d', patient.birth_date) THEN 1 ELSE 0 END AS age,
+        - CASE
+            WHEN strftime('%m-%d', placed.seen_time) < strftime('%m-%d', patient.birth_date) THEN 1
+            ELSE 0
+        END AS age,
         patient.gender_concept_id,
         patient.race_concept_id,
         coalesce(first_site.care_site_name, last_site.care_site_name) AS department,

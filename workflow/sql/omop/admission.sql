@@ -30,8 +30,8 @@ WITH stay AS (
         AND visit.visit_start_date < date(:window_end, '+2 days')
 ),
 
--- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a note belongs to the stay
--- of its person that had begun last by then.
+-- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a note belongs to the
+-- stay of its person that had begun last by then.
 loose AS (
     SELECT
         note.note_id,

@@ -26,8 +26,9 @@ WITH stay AS (
         AND CASE WHEN discharged_to_concept_id IN (:still_patient) THEN 0 ELSE 1 END = 1
 ),
 
--- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a summary belongs to the
--- stay of its person that had ended last by then, at most :max_delay_hours before; without one, to the last that had begun.
+-- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a summary belongs to
+-- the stay of its person that had ended last by then, at most :max_delay_hours before; where none had, to the one that
+-- had begun last.
 loose AS (
     SELECT
         note.note_id,
@@ -480,7 +481,10 @@ known AS (
     SELECT
         placed.*,
         CAST(strftime('%Y', placed.seen_time) AS INTEGER) - patient.year_of_birth
-        - CASE WHEN strftime('%m-%d', placed.seen_time) < strftime('%m-%d', patient.birth_date) THEN 1 ELSE 0 END AS age,
+        - CASE
+            WHEN strftime('%m-%d', placed.seen_time) < strftime('%m-%d', patient.birth_date) THEN 1
+            ELSE 0
+        END AS age,
         patient.gender_concept_id,
         patient.race_concept_id,
         care_site.care_site_name AS department,

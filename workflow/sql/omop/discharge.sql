@@ -19,8 +19,9 @@ WITH stay AS (
         AND CASE WHEN discharged_to_concept_id IN (:still_patient) THEN 0 ELSE 1 END = 1
 ),
 
--- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a summary belongs to the
--- stay of its person that had ended last by then, at most :max_delay_hours before; without one, to the last that had begun.
+-- The notes of each stay: those of its visit and, where :notes_by_time, those of no visit. Such a summary belongs to
+-- the stay of its person that had ended last by then, at most :max_delay_hours before; where none had, to the one that
+-- had begun last.
 loose AS (
     SELECT
         note.note_id,
