@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
 from pydantic import model_validator as check
 
 from lib import sqltext
-from lib.config import Block
 from lib.config_errors import ConfigError, validated
+from lib.config_types import Block
 
 NAME = "point_in_time.yaml"
 MOMENT = ("data_end", "now", "person", "visit")  # what an expression may ask of the replayed stay

@@ -47,7 +47,7 @@ def test_every_output_of_every_rule_is_of_one_kind() -> None:
     rules = outputs()
     declared = re.findall(r"^(?:rule|checkpoint) (\w+):", "".join((ROOT / f).read_text() for f in RULES), re.M)
     assert (
-        sorted([*rules, "all", "replay", "check_source"]) == sorted(declared)
+        sorted([*rules, "all", "replay", "check_source", "refresh"]) == sorted(declared)
         and len(rules) > 15
         and all(rules.values())
     )
@@ -104,6 +104,9 @@ def test_an_unknown_file_is_of_no_kind(path: str) -> None:
         ("<private>/leakage/readmission.terms.csv", "text"),
         ("<private>/ledger/discharge.0123456789ab.parquet", "row"),
         ("<results>/leakage/readmission.json", "aggregate"),
+        ("<private>/fetched/discharge/2020-01.text.parquet", "row"),
+        ("<private>/fetched/exclusions.txt", "row"),
+        ("<private>/fetched/source.json.record.jsonl", "row"),
         ("<results>/check_source/source.json", "aggregate"),
         ("<results>/check_source/source.txt", "aggregate"),
         ("<results>/check_source/source.json.record.jsonl", "aggregate"),

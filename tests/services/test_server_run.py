@@ -16,7 +16,7 @@ import omop
 from checkout import Checkout, merged, small_config
 from kerberos import Kerberos
 from lib import stage
-from lib.config import Demo
+from lib.config_source import Demo
 from postgres import CLERK, PASSWORD, Postgres
 from server_job import plain
 

@@ -180,6 +180,23 @@ def _check_source() -> list[Case]:
     ]  # fmt: skip
 
 
+def _exclusions(call: Call, sql: str) -> None:
+    """The warehouse is asked who has opted out, by this query."""
+    call.query(sql)
+    call.settings["exclusions"] = {name: call.settings.pop(name) for name in ("sql", "sql_sha256")}
+
+
+def _refresh() -> list[Case]:
+    return [
+        Case("refresh", "person, department, code, claim, ids", "a query of more than ids",
+             r"source\.exclusions_sql: the query has 2 columns",
+             lambda c: _exclusions(c, "SELECT source_value, person_id FROM stays"), 1, False),
+        Case("refresh", "note", "a driver that quotes the value (json_extract)",
+             r"own\.sql: the database refuses it \(SQLITE_ERROR\)",
+             lambda c: _exclusions(c, "SELECT json_extract('{}', body) AS x FROM stays"), 1),
+    ]  # fmt: skip
+
+
 def _own_step() -> list[Case]:
     """A cleaning step of the user's own: whatever a process can do to be heard."""
     ways: list[tuple[str, str, str, int]] = [
@@ -269,7 +286,7 @@ def _shards() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES = [*_extract(), *_check_source(), *_own_step(), *_shards()]
+CASES = [*_extract(), *_check_source(), *_refresh(), *_own_step(), *_shards()]
 
 HEAD = f"""# Errors that do not talk
 

@@ -25,8 +25,9 @@ import canary_cases
 from canaries import TEXT, WORD
 from canary_cases import CASES, Call, Case
 from checkout import ROOT, Checkout, merged
-from lib.config import Config, Demo
+from lib.config import Config
 from lib.config_errors import validated
+from lib.config_source import Demo
 from lib.plan import Plan
 from test_kills import STAGES
 
@@ -44,7 +45,7 @@ class Hospital(Checkout):
         canaries.source(self.private / "source.sqlite")
         (folder / "stays.sql").write_text(canaries.TEXT_SQL, encoding="utf-8")
         (folder / "stays.labels.sql").write_text(canaries.LABEL_SQL, encoding="utf-8")
-        ended = self.snakemake("all", "check_source", "--printshellcmds")
+        ended = self.snakemake("all", "check_source", "refresh", "--printshellcmds")
         self.said = ended.stdout + ended.stderr
         lines = re.findall(r"(logged \S+ python scripts/.+)", self.said)
         self.commands = [shlex.split(line) for line in lines]
@@ -138,7 +139,7 @@ def test_a_stage_fails_and_its_log_does_not_talk(hospital: Hospital, case: Case)
 
 
 def test_every_stage_has_a_case() -> None:
-    assert {case.stage for case in CASES} == {*STAGES, "resolve", "check_source"}
+    assert {case.stage for case in CASES} == {*STAGES, "resolve", "check_source", "refresh"}
 
 
 def test_the_table_is_of_these_cases() -> None:
