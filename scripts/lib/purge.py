@@ -119,6 +119,8 @@ def _all_of(folder: Path) -> list[Path]:
 
 def _of_shard(path: Path, rows: int | None) -> Held:
     beside = [path.with_name(name) for name in _jobs(path.parent).get(path.name, [])]
+    if path.parents[1].name == "extract":  # hashes of its rows
+        beside.append(path.parents[2] / "fetched" / path.parent.name / path.name)
     return Held(path, rows, tuple(dict.fromkeys([path, *(other for other in beside if other.is_file())])))
 
 
