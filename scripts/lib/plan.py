@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from string import Formatter
@@ -82,7 +82,7 @@ class Plan:
         """Who has opted out, as the warehouse said when `refresh` asked it last."""
         return Path(self.private, "fetched", "exclusions.txt")
 
-    @property
+    @cached_property
     def source_state(self) -> dict[str, Any]:
         """What `refresh` found last: see scripts/refresh.py."""
         path = Path(self.private, "fetched", "source.json")

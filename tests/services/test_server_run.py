@@ -3,6 +3,7 @@
 The run with a password is searched for it: every file, Snakemake's own records and what the terminal showed included.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -105,3 +106,21 @@ def test_a_ticket_that_ends_on_the_way_keeps_the_finished_windows(
     ran = run.ran(inventory)
     assert ran["extract"] == 8 - len(kept)
     assert all((run.folder / extracts / name).read_bytes() == content for name, content in kept.items())
+
+
+def test_a_source_check_says_the_same_of_a_server_and_looks_at_the_ticket(
+    config: dict[str, Any], postgres: Postgres, kdc: Kerberos, researcher: dict[str, str], tmp_path: Path
+) -> None:
+    cache = tmp_path / "job.cache"
+    block = {"principal": "researcher@HOSPITAL.TEST", "cache": f"FILE:{cache}"}
+    run = Checkout(tmp_path / "clone", with_server(config, plain(postgres, "site"), kerberos=block))
+    kdc.kinit(cache, lifetime="2h")
+    page = run.snakemake("check_source").stdout
+    assert "discharge: labels of 4 windows, texts of all" in page
+    assert "the ticket ends in 2.0 h, the extract takes about" in page or "the ticket ends in 120 min" in page
+    server = json.loads((run.folder / "results/small/check_source/source.json").read_text(encoding="utf-8"))
+    run.configure(small_config())
+    run.snakemake("check_source")
+    demo = json.loads((run.folder / "results/small/check_source/source.json").read_text(encoding="utf-8"))
+    assert server["cohorts"] == demo["cohorts"]
+    assert demo["plan"]["ticket"] is None
