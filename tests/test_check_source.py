@@ -154,7 +154,7 @@ def test_a_misspelt_feature_and_whatever_else_is_wrong_are_told_together(made: M
         "discharge",
         "text",
         ("AS note_time_precision", "AS precision"),
-        ("JOIN note ON", "JOIN notes AS note ON"),
+        ("JOIN note ON note.visit", "JOIN notes AS note ON note.visit"),
     )
     told = refused(made(sql={"admission": labels, "discharge": texts}))
     assert "column featur_age is unknown; did you mean feature_" in told

@@ -109,8 +109,8 @@ WRONG = [
     ),
     _readmission(
         "An addendum alone makes a stay predictable.",
-        "WHERE note_role = 'note'",
-        "",
+        "min(CASE WHEN note_role = 'note' THEN available END)",
+        "min(available)",
         "An addendum without its summary",
         kind="text",
     ),
@@ -169,8 +169,8 @@ WRONG = [
     Wrong(
         "mortality",
         "All histories are read, not the first alone.",
-        "min(available)",
-        "max(available)",
+        "min(CASE WHEN note_role",
+        "max(CASE WHEN note_role",
         "A history before admission and one after",
         kind="text",
     ),

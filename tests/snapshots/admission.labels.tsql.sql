@@ -91,21 +91,21 @@ WITH stay AS (
     start_time <= available
 ), own AS (
   SELECT
-    stay.visit_id,
+    stay.*,
     note.note_id
   FROM stay
   JOIN note
     ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
   UNION ALL
   SELECT
-    visit_id,
-    note_id
-  FROM placed_note
-  WHERE
-    place = 1
+    stay.*,
+    placed_note.note_id
+  FROM stay
+  JOIN placed_note
+    ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ), history AS (
   SELECT
-    stay.visit_id AS visit_id,
+    own.visit_id AS visit_id,
     MIN(
       COALESCE(
         CAST(note.note_datetime AS DATETIME2),
@@ -113,8 +113,6 @@ WITH stay AS (
       )
     ) AS first_available
   FROM own
-  JOIN stay
-    ON stay.visit_id = own.visit_id
   JOIN note
     ON note.note_id = own.note_id
   WHERE
@@ -132,9 +130,9 @@ WITH stay AS (
     AND COALESCE(
       CAST(note.note_datetime AS DATETIME2),
       DATEADD(SECOND, 86399, CAST(CAST(note.note_date AS DATE) AS DATETIME2))
-    ) >= stay.anchor_time
+    ) >= own.anchor_time
   GROUP BY
-    stay.visit_id
+    own.visit_id
 ), clock AS (
   SELECT
     stay.*,
@@ -571,12 +569,6 @@ WITH stay AS (
       )
     ) AS birth_date
   FROM person
-  WHERE
-    person_id IN (
-      SELECT
-        placed.person_id
-      FROM placed
-    )
 ), insurance AS (
   SELECT
     placed.visit_id AS visit_id,

@@ -81,26 +81,26 @@ WITH stay AS (
     start_time <= available
 ), own AS (
   SELECT
-    stay.visit_id,
+    stay.*,
     note.note_id
   FROM stay
   JOIN note
     ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
   UNION ALL
   SELECT
-    visit_id,
-    note_id
-  FROM placed_note
-  WHERE
-    place = 1
+    stay.*,
+    placed_note.note_id
+  FROM stay
+  JOIN placed_note
+    ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ), history AS (
   SELECT
-    stay.visit_id,
-    stay.person_id,
-    stay.anchor_time,
-    stay.end_time,
-    stay.to_death,
-    stay.death_time,
+    own.visit_id,
+    own.person_id,
+    own.anchor_time,
+    own.end_time,
+    own.to_death,
+    own.death_time,
     note.note_id,
     note.note_text,
     CAST(note.note_datetime AS TIMESTAMP) AS written,
@@ -113,8 +113,6 @@ WITH stay AS (
     ) AS available,
     CASE WHEN note.note_title IN ('Addendum') THEN 'addendum' ELSE 'note' END AS note_role
   FROM own
-  JOIN stay
-    ON stay.visit_id = own.visit_id
   JOIN note
     ON note.note_id = own.note_id
   WHERE
@@ -129,47 +127,36 @@ WITH stay AS (
       (
         CAST(note.note_date AS DATE) + CAST('23:59:59' AS TIME)
       )
-    ) >= stay.anchor_time
+    ) >= own.anchor_time
 ), clock AS (
   SELECT
-    visit_id,
-    MIN(available) AS index_time
+    history.*,
+    MIN(CASE WHEN note_role = 'note' THEN available END) OVER (PARTITION BY visit_id) AS index_time
   FROM history
-  WHERE
-    note_role = 'note'
-  GROUP BY
-    visit_id,
-    anchor_time,
-    end_time,
-    to_death,
-    death_time
-  HAVING
-    MIN(available) <= (
-      CAST(anchor_time AS TIMESTAMP) + 24 * INTERVAL '1 HOUR'
-    )
-    AND MIN(available) <= end_time
-    AND (
-      to_death = 0 OR MIN(available) < end_time
-    )
-    AND MIN(available) < COALESCE(death_time, CAST('9999-12-31' AS TIMESTAMP))
 )
 SELECT
-  history.visit_id,
-  history.note_id,
-  history.person_id,
-  clock.index_time,
-  COALESCE(history.written, CAST(CAST(history.note_date AS DATE) AS TIMESTAMP)) AS note_time,
-  CASE WHEN history.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
-  CASE WHEN history.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
-  history.note_role,
-  history.note_text AS text
+  visit_id,
+  note_id,
+  person_id,
+  index_time,
+  COALESCE(written, CAST(CAST(note_date AS DATE) AS TIMESTAMP)) AS note_time,
+  CASE WHEN written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+  CASE WHEN written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+  note_role,
+  note_text AS text
 FROM clock
-JOIN history
-  ON history.visit_id = clock.visit_id
 WHERE
-  history.available <= clock.index_time
-  AND clock.index_time >= CAST('2012-01-01 00:00:00' AS TIMESTAMP)
-  AND clock.index_time < CAST('2012-04-01 00:00:00' AS TIMESTAMP)
+  available <= index_time
+  AND index_time <= (
+    CAST(anchor_time AS TIMESTAMP) + 24 * INTERVAL '1 HOUR'
+  )
+  AND index_time <= end_time
+  AND (
+    to_death = 0 OR index_time < end_time
+  )
+  AND index_time < COALESCE(death_time, CAST('9999-12-31' AS TIMESTAMP))
+  AND index_time >= CAST('2012-01-01 00:00:00' AS TIMESTAMP)
+  AND index_time < CAST('2012-04-01 00:00:00' AS TIMESTAMP)
 ORDER BY
-  history.visit_id,
-  history.note_id
+  visit_id,
+  note_id

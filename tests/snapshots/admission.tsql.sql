@@ -68,26 +68,26 @@ WITH stay AS (
     start_time <= available
 ), own AS (
   SELECT
-    stay.visit_id,
+    stay.*,
     note.note_id
   FROM stay
   JOIN note
     ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
   UNION ALL
   SELECT
-    visit_id,
-    note_id
-  FROM placed_note
-  WHERE
-    place = 1
+    stay.*,
+    placed_note.note_id
+  FROM stay
+  JOIN placed_note
+    ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ), history AS (
   SELECT
-    stay.visit_id AS visit_id,
-    stay.person_id AS person_id,
-    stay.anchor_time AS anchor_time,
-    stay.end_time AS end_time,
-    stay.to_death AS to_death,
-    stay.death_time AS death_time,
+    own.visit_id AS visit_id,
+    own.person_id AS person_id,
+    own.anchor_time AS anchor_time,
+    own.end_time AS end_time,
+    own.to_death AS to_death,
+    own.death_time AS death_time,
     note.note_id AS note_id,
     note.note_text AS note_text,
     CAST(note.note_datetime AS DATETIME2) AS written,
@@ -102,8 +102,6 @@ WITH stay AS (
       ELSE 'note'
     END AS note_role
   FROM own
-  JOIN stay
-    ON stay.visit_id = own.visit_id
   JOIN note
     ON note.note_id = own.note_id
   WHERE
@@ -116,45 +114,39 @@ WITH stay AS (
     AND COALESCE(
       CAST(note.note_datetime AS DATETIME2),
       DATEADD(SECOND, 86399, CAST(CAST(note.note_date AS DATE) AS DATETIME2))
-    ) >= stay.anchor_time
+    ) >= own.anchor_time
 ), clock AS (
   SELECT
-    visit_id AS visit_id,
-    MIN(available) AS index_time
+    history.*,
+    MIN(
+      CASE
+        WHEN CAST(note_role AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'note'
+        THEN available
+      END
+    ) OVER (PARTITION BY visit_id) AS index_time
   FROM history
-  WHERE
-    CAST(note_role AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'note'
-  GROUP BY
-    visit_id,
-    anchor_time,
-    end_time,
-    to_death,
-    death_time
-  HAVING
-    MIN(available) <= DATEADD(HOUR, 24, CAST(anchor_time AS DATETIME2))
-    AND MIN(available) <= end_time
-    AND (
-      to_death = 0 OR MIN(available) < end_time
-    )
-    AND MIN(available) < COALESCE(death_time, CAST('9999-12-31' AS DATETIME2))
 )
 SELECT
-  history.visit_id,
-  history.note_id,
-  history.person_id,
-  clock.index_time,
-  COALESCE(history.written, CAST(CAST(history.note_date AS DATE) AS DATETIME2)) AS note_time,
-  CASE WHEN history.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
-  CASE WHEN history.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
-  history.note_role,
-  history.note_text AS text
+  visit_id,
+  note_id,
+  person_id,
+  index_time,
+  COALESCE(written, CAST(CAST(note_date AS DATE) AS DATETIME2)) AS note_time,
+  CASE WHEN written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+  CASE WHEN written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+  note_role,
+  note_text AS text
 FROM clock
-JOIN history
-  ON history.visit_id = clock.visit_id
 WHERE
-  history.available <= clock.index_time
-  AND clock.index_time >= CAST('2012-01-01 00:00:00' AS DATETIME2)
-  AND clock.index_time < CAST('2012-04-01 00:00:00' AS DATETIME2)
+  available <= index_time
+  AND index_time <= DATEADD(HOUR, 24, CAST(anchor_time AS DATETIME2))
+  AND index_time <= end_time
+  AND (
+    to_death = 0 OR index_time < end_time
+  )
+  AND index_time < COALESCE(death_time, CAST('9999-12-31' AS DATETIME2))
+  AND index_time >= CAST('2012-01-01 00:00:00' AS DATETIME2)
+  AND index_time < CAST('2012-04-01 00:00:00' AS DATETIME2)
 ORDER BY
-  history.visit_id,
-  history.note_id
+  visit_id,
+  note_id

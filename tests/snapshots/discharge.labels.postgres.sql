@@ -88,21 +88,21 @@ WITH stay AS (
     start_time <= available
 ), own AS (
   SELECT
-    stay.visit_id,
+    stay.*,
     note.note_id
   FROM stay
   JOIN note
     ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
   UNION ALL
   SELECT
-    visit_id,
-    note_id
-  FROM placed_note
-  WHERE
-    place = 1
+    stay.*,
+    placed_note.note_id
+  FROM stay
+  JOIN placed_note
+    ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ), summary AS (
   SELECT
-    stay.visit_id,
+    own.visit_id,
     MIN(
       COALESCE(
         CAST(note.note_datetime AS TIMESTAMP),
@@ -112,8 +112,6 @@ WITH stay AS (
       )
     ) AS first_available
   FROM own
-  JOIN stay
-    ON stay.visit_id = own.visit_id
   JOIN note
     ON note.note_id = own.note_id
   WHERE
@@ -125,7 +123,7 @@ WITH stay AS (
     )
     AND CASE WHEN note.note_title IN ('Addendum') THEN 1 ELSE 0 END = 0
   GROUP BY
-    stay.visit_id
+    own.visit_id
 ), clock AS (
   SELECT
     stay.*,
@@ -237,7 +235,7 @@ WITH stay AS (
     )
 ), passing AS (
   SELECT
-    death.person_id,
+    placed.visit_id,
     MIN(
       COALESCE(
         CAST(death.death_datetime AS TIMESTAMP),
@@ -252,15 +250,11 @@ WITH stay AS (
         )
       )
     ) AS latest
-  FROM death
-  WHERE
-    death.person_id IN (
-      SELECT
-        placed.person_id
-      FROM placed
-    )
+  FROM placed
+  JOIN death
+    ON death.person_id = placed.person_id
   GROUP BY
-    death.person_id
+    placed.visit_id
 ), prior AS (
   SELECT
     other.of_visit_id,
@@ -599,12 +593,6 @@ WITH stay AS (
       )
     ) AS birth_date
   FROM person
-  WHERE
-    person_id IN (
-      SELECT
-        placed.person_id
-      FROM placed
-    )
 ), insurance AS (
   SELECT
     placed.visit_id,
@@ -690,7 +678,7 @@ WITH stay AS (
   LEFT JOIN overlap
     ON overlap.visit_id = placed.visit_id
   LEFT JOIN passing
-    ON passing.person_id = placed.person_id
+    ON passing.visit_id = placed.visit_id
   LEFT JOIN prior_admission
     ON prior_admission.visit_id = placed.visit_id
   LEFT JOIN emergency

@@ -75,23 +75,23 @@ WITH stay AS (
     start_time <= available
 ), own AS (
   SELECT
-    stay.visit_id,
+    stay.*,
     note.note_id
   FROM stay
   JOIN note
     ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
   UNION ALL
   SELECT
-    visit_id,
-    note_id
-  FROM placed_note
-  WHERE
-    place = 1
+    stay.*,
+    placed_note.note_id
+  FROM stay
+  JOIN placed_note
+    ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ), summary AS (
   SELECT
-    stay.visit_id,
-    stay.person_id,
-    stay.anchor_time,
+    own.visit_id,
+    own.person_id,
+    own.anchor_time,
     note.note_id,
     note.note_text,
     CAST(note.note_datetime AS TIMESTAMP) AS written,
@@ -104,8 +104,6 @@ WITH stay AS (
     ) AS available,
     CASE WHEN note.note_title IN ('Addendum') THEN 'addendum' ELSE 'note' END AS note_role
   FROM own
-  JOIN stay
-    ON stay.visit_id = own.visit_id
   JOIN note
     ON note.note_id = own.note_id
   WHERE
@@ -115,38 +113,36 @@ WITH stay AS (
     AND (
       NOT note.note_datetime IS NULL OR 1 = 1
     )
+), timed AS (
+  SELECT
+    summary.*,
+    MIN(CASE WHEN note_role = 'note' THEN available END) OVER (PARTITION BY visit_id) AS first_available
+  FROM summary
 ), clock AS (
   SELECT
-    visit_id,
-    CASE WHEN MIN(available) > anchor_time THEN MIN(available) ELSE anchor_time END AS index_time
-  FROM summary
+    timed.*,
+    CASE WHEN first_available > anchor_time THEN first_available ELSE anchor_time END AS index_time
+  FROM timed
   WHERE
-    note_role = 'note'
-  GROUP BY
-    visit_id,
-    anchor_time
-  HAVING
-    MIN(available) <= (
+    first_available <= (
       CAST(anchor_time AS TIMESTAMP) + 72 * INTERVAL '1 HOUR'
     )
 )
 SELECT
-  summary.visit_id,
-  summary.note_id,
-  summary.person_id,
-  clock.index_time,
-  COALESCE(summary.written, CAST(CAST(summary.note_date AS DATE) AS TIMESTAMP)) AS note_time,
-  CASE WHEN summary.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
-  CASE WHEN summary.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
-  summary.note_role,
-  summary.note_text AS text
+  visit_id,
+  note_id,
+  person_id,
+  index_time,
+  COALESCE(written, CAST(CAST(note_date AS DATE) AS TIMESTAMP)) AS note_time,
+  CASE WHEN written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+  CASE WHEN written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+  note_role,
+  note_text AS text
 FROM clock
-JOIN summary
-  ON summary.visit_id = clock.visit_id
 WHERE
-  summary.available <= clock.index_time
-  AND clock.index_time >= CAST('2012-01-01 00:00:00' AS TIMESTAMP)
-  AND clock.index_time < CAST('2012-04-01 00:00:00' AS TIMESTAMP)
+  available <= index_time
+  AND index_time >= CAST('2012-01-01 00:00:00' AS TIMESTAMP)
+  AND index_time < CAST('2012-04-01 00:00:00' AS TIMESTAMP)
 ORDER BY
-  summary.visit_id,
-  summary.note_id
+  visit_id,
+  note_id

@@ -63,23 +63,23 @@ WITH stay AS (
     start_time <= available
 ), own AS (
   SELECT
-    stay.visit_id,
+    stay.*,
     note.note_id
   FROM stay
   JOIN note
     ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
   UNION ALL
   SELECT
-    visit_id,
-    note_id
-  FROM placed_note
-  WHERE
-    place = 1
+    stay.*,
+    placed_note.note_id
+  FROM stay
+  JOIN placed_note
+    ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ), summary AS (
   SELECT
-    stay.visit_id AS visit_id,
-    stay.person_id AS person_id,
-    stay.anchor_time AS anchor_time,
+    own.visit_id AS visit_id,
+    own.person_id AS person_id,
+    own.anchor_time AS anchor_time,
     note.note_id AS note_id,
     note.note_text AS note_text,
     CAST(note.note_datetime AS DATETIME2) AS written,
@@ -94,8 +94,6 @@ WITH stay AS (
       ELSE 'note'
     END AS note_role
   FROM own
-  JOIN stay
-    ON stay.visit_id = own.visit_id
   JOIN note
     ON note.note_id = own.note_id
   WHERE
@@ -105,36 +103,39 @@ WITH stay AS (
     AND (
       NOT note.note_datetime IS NULL OR 1 = 1
     )
+), timed AS (
+  SELECT
+    summary.*,
+    MIN(
+      CASE
+        WHEN CAST(note_role AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'note'
+        THEN available
+      END
+    ) OVER (PARTITION BY visit_id) AS first_available
+  FROM summary
 ), clock AS (
   SELECT
-    visit_id AS visit_id,
-    CASE WHEN MIN(available) > anchor_time THEN MIN(available) ELSE anchor_time END AS index_time
-  FROM summary
+    timed.*,
+    CASE WHEN first_available > anchor_time THEN first_available ELSE anchor_time END AS index_time
+  FROM timed
   WHERE
-    CAST(note_role AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2 = 'note'
-  GROUP BY
-    visit_id,
-    anchor_time
-  HAVING
-    MIN(available) <= DATEADD(HOUR, 72, CAST(anchor_time AS DATETIME2))
+    first_available <= DATEADD(HOUR, 72, CAST(anchor_time AS DATETIME2))
 )
 SELECT
-  summary.visit_id,
-  summary.note_id,
-  summary.person_id,
-  clock.index_time,
-  COALESCE(summary.written, CAST(CAST(summary.note_date AS DATE) AS DATETIME2)) AS note_time,
-  CASE WHEN summary.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
-  CASE WHEN summary.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
-  summary.note_role,
-  summary.note_text AS text
+  visit_id,
+  note_id,
+  person_id,
+  index_time,
+  COALESCE(written, CAST(CAST(note_date AS DATE) AS DATETIME2)) AS note_time,
+  CASE WHEN written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+  CASE WHEN written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+  note_role,
+  note_text AS text
 FROM clock
-JOIN summary
-  ON summary.visit_id = clock.visit_id
 WHERE
-  summary.available <= clock.index_time
-  AND clock.index_time >= CAST('2012-01-01 00:00:00' AS DATETIME2)
-  AND clock.index_time < CAST('2012-04-01 00:00:00' AS DATETIME2)
+  available <= index_time
+  AND index_time >= CAST('2012-01-01 00:00:00' AS DATETIME2)
+  AND index_time < CAST('2012-04-01 00:00:00' AS DATETIME2)
 ORDER BY
-  summary.visit_id,
-  summary.note_id
+  visit_id,
+  note_id

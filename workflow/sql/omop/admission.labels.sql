@@ -78,30 +78,29 @@ placed_note AS (
 
 own AS (
     SELECT
-        stay.visit_id,
+        stay.*,
         note.note_id
     FROM stay
     JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
     UNION ALL
     SELECT
-        visit_id,
-        note_id
-    FROM placed_note
-    WHERE place = 1
+        stay.*,
+        placed_note.note_id
+    FROM stay
+    JOIN placed_note ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ),
 
 history AS (
     SELECT
-        stay.visit_id,
+        own.visit_id,
         min(coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59')) AS first_available
     FROM own
-    JOIN stay ON stay.visit_id = own.visit_id
     JOIN note ON note.note_id = own.note_id
     WHERE (note.note_class_concept_id IN (:note_classes) OR note.note_type_concept_id IN (:note_types))
         AND (note.note_datetime IS NOT NULL OR :use_dates = 1)
         AND CASE WHEN note.note_title IN (:addendum_titles) THEN 1 ELSE 0 END = 0
-        AND coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') >= stay.anchor_time
-    GROUP BY stay.visit_id
+        AND coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') >= own.anchor_time
+    GROUP BY own.visit_id
 ),
 
 clock AS (
@@ -445,7 +444,6 @@ patient AS (
             date(printf('%04d-%02d-%02d', year_of_birth, month_of_birth, day_of_birth))
         ) AS birth_date
     FROM person
-    WHERE person_id IN (SELECT placed.person_id FROM placed)
 ),
 
 -- The cover that began last and had not ended at the anchor.

@@ -60,26 +60,26 @@ placed_note AS (
 
 own AS (
     SELECT
-        stay.visit_id,
+        stay.*,
         note.note_id
     FROM stay
     JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
     UNION ALL
     SELECT
-        visit_id,
-        note_id
-    FROM placed_note
-    WHERE place = 1
+        stay.*,
+        placed_note.note_id
+    FROM stay
+    JOIN placed_note ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ),
 
 history AS (
     SELECT
-        stay.visit_id,
-        stay.person_id,
-        stay.anchor_time,
-        stay.end_time,
-        stay.to_death,
-        stay.death_time,
+        own.visit_id,
+        own.person_id,
+        own.anchor_time,
+        own.end_time,
+        own.to_death,
+        own.death_time,
         note.note_id,
         note.note_text,
         datetime(note.note_datetime) AS written,
@@ -87,39 +87,37 @@ history AS (
         coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') AS available,
         CASE WHEN note.note_title IN (:addendum_titles) THEN 'addendum' ELSE 'note' END AS note_role
     FROM own
-    JOIN stay ON stay.visit_id = own.visit_id
     JOIN note ON note.note_id = own.note_id
     WHERE (note.note_class_concept_id IN (:note_classes) OR note.note_type_concept_id IN (:note_types))
         AND (note.note_datetime IS NOT NULL OR :use_dates = 1)
-        AND coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') >= stay.anchor_time
+        AND coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') >= own.anchor_time
 ),
 
+-- By a window and not by a join with itself: servers cannot tell how many rows a WITH clause has, and would loop.
 clock AS (
     SELECT
-        visit_id,
-        min(available) AS index_time
+        history.*,
+        min(CASE WHEN note_role = 'note' THEN available END) OVER (PARTITION BY visit_id) AS index_time
     FROM history
-    WHERE note_role = 'note'
-    GROUP BY visit_id, anchor_time, end_time, to_death, death_time
-    HAVING min(available) <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
-        AND min(available) <= end_time
-        AND (to_death = 0 OR min(available) < end_time)
-        AND min(available) < coalesce(death_time, datetime('9999-12-31'))
 )
 
 SELECT
-    history.visit_id,
-    history.note_id,
-    history.person_id,
-    clock.index_time,
-    coalesce(history.written, history.note_date || ' 00:00:00') AS note_time,
-    CASE WHEN history.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
-    CASE WHEN history.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
-    history.note_role,
-    history.note_text AS text
+    visit_id,
+    note_id,
+    person_id,
+    index_time,
+    coalesce(written, note_date || ' 00:00:00') AS note_time,
+    CASE WHEN written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+    CASE WHEN written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+    note_role,
+    note_text AS text
 FROM clock
-JOIN history ON history.visit_id = clock.visit_id
-WHERE history.available <= clock.index_time
-    AND clock.index_time >= :window_start
-    AND clock.index_time < :window_end
-ORDER BY history.visit_id, history.note_id
+WHERE available <= index_time
+    -- The index time lies in the stay, soon enough, and the patient is alive.
+    AND index_time <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
+    AND index_time <= end_time
+    AND (to_death = 0 OR index_time < end_time)
+    AND index_time < coalesce(death_time, datetime('9999-12-31'))
+    AND index_time >= :window_start
+    AND index_time < :window_end
+ORDER BY visit_id, note_id

@@ -67,29 +67,28 @@ placed_note AS (
 
 own AS (
     SELECT
-        stay.visit_id,
+        stay.*,
         note.note_id
     FROM stay
     JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
     UNION ALL
     SELECT
-        visit_id,
-        note_id
-    FROM placed_note
-    WHERE place = 1
+        stay.*,
+        placed_note.note_id
+    FROM stay
+    JOIN placed_note ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ),
 
 summary AS (
     SELECT
-        stay.visit_id,
+        own.visit_id,
         min(coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59')) AS first_available
     FROM own
-    JOIN stay ON stay.visit_id = own.visit_id
     JOIN note ON note.note_id = own.note_id
     WHERE (note.note_class_concept_id IN (:note_classes) OR note.note_type_concept_id IN (:note_types))
         AND (note.note_datetime IS NOT NULL OR :use_dates = 1)
         AND CASE WHEN note.note_title IN (:addendum_titles) THEN 1 ELSE 0 END = 0
-    GROUP BY stay.visit_id
+    GROUP BY own.visit_id
 ),
 
 clock AS (
@@ -180,12 +179,12 @@ overlap AS (
 -- A death without a time may have been at any moment of its day: after the end, but in hospital if the day agrees.
 passing AS (
     SELECT
-        death.person_id,
+        placed.visit_id,
         min(coalesce(datetime(death.death_datetime), date(death.death_date) || ' 00:00:00')) AS earliest,
         min(coalesce(datetime(death.death_datetime), date(death.death_date) || ' 23:59:59')) AS latest
-    FROM death
-    WHERE death.person_id IN (SELECT placed.person_id FROM placed)
-    GROUP BY death.person_id
+    FROM placed
+    JOIN death ON death.person_id = placed.person_id
+    GROUP BY placed.visit_id
 ),
 
 prior AS (
@@ -441,7 +440,6 @@ patient AS (
             date(printf('%04d-%02d-%02d', year_of_birth, month_of_birth, day_of_birth))
         ) AS birth_date
     FROM person
-    WHERE person_id IN (SELECT placed.person_id FROM placed)
 ),
 
 -- The cover that began last and had not ended at the anchor.
@@ -515,7 +513,7 @@ known AS (
     LEFT JOIN insurance ON insurance.visit_id = placed.visit_id AND insurance.latest_first = 1
     LEFT JOIN event ON event.visit_id = placed.visit_id
     LEFT JOIN overlap ON overlap.visit_id = placed.visit_id
-    LEFT JOIN passing ON passing.person_id = placed.person_id
+    LEFT JOIN passing ON passing.visit_id = placed.visit_id
     LEFT JOIN prior_admission ON prior_admission.visit_id = placed.visit_id
     LEFT JOIN emergency ON emergency.visit_id = placed.visit_id
     LEFT JOIN charlson ON charlson.visit_id = placed.visit_id AND charlson.of_stay = 'prior'

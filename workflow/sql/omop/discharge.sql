@@ -60,23 +60,23 @@ placed_note AS (
 
 own AS (
     SELECT
-        stay.visit_id,
+        stay.*,
         note.note_id
     FROM stay
     JOIN note ON note.visit_occurrence_id = stay.visit_id AND note.person_id = stay.person_id
     UNION ALL
     SELECT
-        visit_id,
-        note_id
-    FROM placed_note
-    WHERE place = 1
+        stay.*,
+        placed_note.note_id
+    FROM stay
+    JOIN placed_note ON placed_note.visit_id = stay.visit_id AND placed_note.place = 1
 ),
 
 summary AS (
     SELECT
-        stay.visit_id,
-        stay.person_id,
-        stay.anchor_time,
+        own.visit_id,
+        own.person_id,
+        own.anchor_time,
         note.note_id,
         note.note_text,
         datetime(note.note_datetime) AS written,
@@ -84,35 +84,39 @@ summary AS (
         coalesce(datetime(note.note_datetime), date(note.note_date) || ' 23:59:59') AS available,
         CASE WHEN note.note_title IN (:addendum_titles) THEN 'addendum' ELSE 'note' END AS note_role
     FROM own
-    JOIN stay ON stay.visit_id = own.visit_id
     JOIN note ON note.note_id = own.note_id
     WHERE (note.note_class_concept_id IN (:note_classes) OR note.note_type_concept_id IN (:note_types))
         AND (note.note_datetime IS NOT NULL OR :use_dates = 1)
 ),
 
+-- By a window and not by a join with itself: servers cannot tell how many rows a WITH clause has, and would loop.
+timed AS (
+    SELECT
+        summary.*,
+        min(CASE WHEN note_role = 'note' THEN available END) OVER (PARTITION BY visit_id) AS first_available
+    FROM summary
+),
+
 clock AS (
     SELECT
-        visit_id,
-        CASE WHEN min(available) > anchor_time THEN min(available) ELSE anchor_time END AS index_time
-    FROM summary
-    WHERE note_role = 'note'
-    GROUP BY visit_id, anchor_time
-    HAVING min(available) <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
+        timed.*,
+        CASE WHEN first_available > anchor_time THEN first_available ELSE anchor_time END AS index_time
+    FROM timed
+    WHERE first_available <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
 )
 
 SELECT
-    summary.visit_id,
-    summary.note_id,
-    summary.person_id,
-    clock.index_time,
-    coalesce(summary.written, summary.note_date || ' 00:00:00') AS note_time,
-    CASE WHEN summary.written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
-    CASE WHEN summary.written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
-    summary.note_role,
-    summary.note_text AS text
+    visit_id,
+    note_id,
+    person_id,
+    index_time,
+    coalesce(written, note_date || ' 00:00:00') AS note_time,
+    CASE WHEN written IS NULL THEN 'date' ELSE 'written' END AS note_time_kind,
+    CASE WHEN written IS NULL THEN 'day' ELSE 'second' END AS note_time_precision,
+    note_role,
+    note_text AS text
 FROM clock
-JOIN summary ON summary.visit_id = clock.visit_id
-WHERE summary.available <= clock.index_time
-    AND clock.index_time >= :window_start
-    AND clock.index_time < :window_end
-ORDER BY summary.visit_id, summary.note_id
+WHERE available <= index_time
+    AND index_time >= :window_start
+    AND index_time < :window_end
+ORDER BY visit_id, note_id
