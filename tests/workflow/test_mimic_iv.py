@@ -93,8 +93,8 @@ WRONG = [
     ("labels", "WHEN discharge.storetime IS NOT NULL THEN", "WHEN 1 = 0 THEN", "Filed two days after discharge"),
     (
         "text",
-        "summary.available <= clock.index_time",
-        "summary.available < clock.index_time",
+        "WHERE available <= index_time",
+        "WHERE available < index_time",
         "An addendum in time and one too late",
     ),
     ("text", "AND discharge.subject_id = stay.subject_id", "", "A radiology report, and a summary under another"),

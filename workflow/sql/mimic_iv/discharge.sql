@@ -50,33 +50,38 @@ summary AS (
     FROM written
 ),
 
+-- By a window and not by a join with itself: servers cannot tell how many rows a WITH clause has, and would loop.
+timed AS (
+    SELECT
+        summary.*,
+        min(CASE WHEN note_role = 'note' THEN available END) OVER (PARTITION BY visit_id) AS first_available
+    FROM summary
+),
+
 clock AS (
     SELECT
-        visit_id,
-        CASE WHEN min(available) > anchor_time THEN min(available) ELSE anchor_time END AS index_time
-    FROM summary
-    WHERE note_role = 'note'
-    GROUP BY visit_id, anchor_time
-    HAVING min(available) <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
+        timed.*,
+        CASE WHEN first_available > anchor_time THEN first_available ELSE anchor_time END AS index_time
+    FROM timed
+    WHERE first_available <= datetime(anchor_time, '+' || :max_delay_hours || ' hours')
 )
 
 SELECT
-    summary.visit_id,
-    summary.note_id,
-    summary.person_id,
-    clock.index_time,
-    coalesce(summary.filed, summary.charted) AS note_time,
+    visit_id,
+    note_id,
+    person_id,
+    index_time,
+    coalesce(filed, charted) AS note_time,
     CASE
-        WHEN summary.filed IS NOT NULL THEN 'filed'
-        WHEN summary.dated = 1 THEN 'date'
+        WHEN filed IS NOT NULL THEN 'filed'
+        WHEN dated = 1 THEN 'date'
         ELSE 'written'
     END AS note_time_kind,
-    CASE WHEN summary.filed IS NULL AND summary.dated = 1 THEN 'day' ELSE 'second' END AS note_time_precision,
-    summary.note_role,
-    summary.note_text AS text
+    CASE WHEN filed IS NULL AND dated = 1 THEN 'day' ELSE 'second' END AS note_time_precision,
+    note_role,
+    note_text AS text
 FROM clock
-JOIN summary ON summary.visit_id = clock.visit_id
-WHERE summary.available <= clock.index_time
-    AND clock.index_time >= :window_start
-    AND clock.index_time < :window_end
-ORDER BY summary.visit_id COLLATE BINARY, summary.note_id COLLATE BINARY
+WHERE available <= index_time
+    AND index_time >= :window_start
+    AND index_time < :window_end
+ORDER BY visit_id COLLATE BINARY, note_id COLLATE BINARY
