@@ -11,17 +11,15 @@ The SQLite ODBC driver is a peer for tests: it wraps ids beyond 2^31 and cuts a 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lib import kerberos, sqltext
+from lib import cursors, kerberos, sqltext
 from lib.attempts import PassingError
+from lib.cursors import Batches
 from lib.files import read_json
 from lib.stage import StageError
-
-Batches = Iterator[list[tuple[Any, ...]]]
 
 # Classes and codes of SQLSTATE (ISO 9075; the PostgreSQL manual, appendix A; ODBC's own HYT).
 _PASSING = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03", "HYT00", "HYT01")
@@ -81,8 +79,8 @@ class Session:
         except sqltext.SqlError as error:
             raise StageError(f"{name}: {error}") from None
         cursor = self.connection.cursor()
-        fetched = _fetched if self.dialect == "postgres" else _streamed
-        batches = fetched(cursor, text, bound, batch_rows)
+        rows = cursors.fetched if self.dialect == "postgres" else cursors.streamed
+        batches = rows(cursor, text, bound, batch_rows)
         try:
             next(batches)
         except self._errors() as error:
@@ -123,35 +121,6 @@ class Session:
         return (pyodbc.Error, UnicodeError, OverflowError, ValueError, SystemError)
 
 
-def _streamed(cursor: Any, text: str, bound: list[Any], batch_rows: int) -> Batches:
-    """An empty batch once the query runs and the cursor knows its columns, then the rows as the driver streams them."""
-    cursor.execute(text, *bound)
-    yield []
-    while batch := cursor.fetchmany(batch_rows):
-        yield batch
-    cursor.close()
-
-
-def _fetched(cursor: Any, text: str, bound: list[Any], batch_rows: int) -> Batches:
-    """As `_streamed`, by a cursor of PostgreSQL's; a thread waits for the next rows while these are worked on.
-
-    psqlodbc would make such a cursor itself (UseDeclareFetch), but then it crashes when the connection is lost in the
-    middle of an answer (13.02), and hides why a query ended after its first rows. The thread spends its time in the
-    driver, which has let go of Python's lock.
-    """
-    cursor.execute("BEGIN")
-    cursor.execute(f"DECLARE notecast NO SCROLL CURSOR FOR {text}", *bound)
-    with ThreadPoolExecutor(1) as ahead:
-        ahead.submit(cursor.execute, f"FETCH {batch_rows} FROM notecast").result()
-        yield []
-        while batch := cursor.fetchall():
-            coming = ahead.submit(cursor.execute, f"FETCH {batch_rows} FROM notecast")
-            yield batch
-            coming.result()
-    cursor.execute("COMMIT")
-    cursor.close()
-
-
 @contextmanager
 def connect(description: Path) -> Iterator[Session]:
     """A read-only session with the server of `description` (see `Odbc` in config), closed at the end.
@@ -182,6 +151,8 @@ def _begin(connection: Any, block: Mapping[str, Any]) -> None:
             connection.execute(statement.format(lock_seconds=block["lock_seconds"])).close()
     elif block["dialect"] == "postgres" and connection.execute(_IS_READ_ONLY).fetchval() != "on":
         raise StageError("the session is not read-only: something between (a pooler?) has taken the settings away")
+    if block["dialect"] == "postgres":
+        cursors.take_utf8(connection)
 
 
 def _pyodbc() -> Any:

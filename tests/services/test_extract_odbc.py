@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import omop
-from lib import shards
+from lib import odbc, shards
+from lib.files import write_json
+from lib.stage import StageError
 from postgres import Postgres, driver
 from server_job import QUERY, ROOT, ServerJob, described, plain
 
@@ -138,3 +140,21 @@ def test_the_sqlite_odbc_driver_wraps_ids_and_cuts_texts(tmp_path: Path) -> None
     peer = ServerJob(tmp_path / "peer", described(connection_string, dialect="sqlite"), dialect="sqlite")
     assert column(peer, "person_id") == [0, -(2**31)]
     assert column(peer, "text") == ["before", NASTY]
+
+
+def test_a_session_that_has_seen_enough_asks_again(
+    postgres: Postgres, block: dict[str, object], tmp_path: Path
+) -> None:
+    stored(postgres, ["a", "b", "c"], [1, 2, 3])
+    write_json(tmp_path / "server.json", block)
+    with odbc.connect(tmp_path / "server.json") as session:
+        for _ in range(2):
+            names, batches = session.stream("SELECT body FROM letters ORDER BY letter", {}, "postgres", 1, "own.sql")
+            assert names == ["body"]
+            assert next(batch for batch in batches if batch)[0][0] == "a"
+            batches.close()
+        for _ in range(2):
+            with pytest.raises(StageError, match="the database has no table missives"):
+                session.stream("SELECT body FROM missives", {}, "postgres", 1, "own.sql")
+        _, batches = session.stream("SELECT body FROM letters ORDER BY letter", {}, "postgres", 2, "own.sql")
+        assert [row[0] for batch in batches for row in batch] == ["a", "b", "c"]
