@@ -64,6 +64,7 @@ def ours(connection: str, size: int, output: Path) -> Callable[[], object]:
     settings = {"kind": "text", "sql": str(query), "sql_sha256": sqltext.canonical_sql_hash(query), "parameters": {}}
     settings |= {"id_type": "integer", "window_start": WINDOW[0], "window_end": WINDOW[1], "dialect": "postgres"}
     files = {"database": database, "exclusions": exclusions, "shard": output, "manifest": output.with_suffix(".json")}
+    files["fetched"] = output.with_suffix(".fetched.parquet")
     stage._leave_pandas_out()  # as `stage.run` does
     return lambda: extract.main(stage.Job(settings, files))
 

@@ -85,4 +85,7 @@ def fingerprint(path: Path) -> Any:
 
 
 def _hash(row: tuple[Any, ...]) -> int:
-    return int.from_bytes(blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    """Of values and their types. Texts as they are: `repr` of a note takes longer than to fetch it."""
+    shape = repr([(len(value),) if isinstance(value, str) else value for value in row]).encode()
+    texts = [value.encode("utf-8", "surrogatepass") for value in row if isinstance(value, str)]
+    return int.from_bytes(blake2b(b"".join([shape, *texts]), digest_size=8).digest())

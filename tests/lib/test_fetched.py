@@ -42,3 +42,9 @@ def test_what_a_kill_cut_off_tells_no_more(tmp_path: Path) -> None:
     assert seen().changes(path) is None
     assert fetched.fingerprint(path) is None
     assert fetched.fingerprint(tmp_path / "none.parquet") is None
+
+
+def test_values_are_told_apart_by_type_and_by_where_they_end() -> None:
+    rows = [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc"), ("1", "x"), (1, "x"), (None, "x"), ("None", "x")]
+    rows += [("é", "\0"), ("é\0", ""), ("\ud800", "x"), (1.0, "x"), (True, "x")]
+    assert len({fetched._hash(row) for row in rows}) == len(rows)

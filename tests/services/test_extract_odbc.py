@@ -115,6 +115,7 @@ print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) // 1024)
 def peak(job: ServerJob) -> int:
     """The most memory that the job has held, in MB."""
     files = {"database": "server.json", "exclusions": "exclusions.txt", "shard": "s.parquet", "manifest": "s.json"}
+    files["fetched"] = "fetched/cohort/2020.text.parquet"
     paths = json.dumps({name: str(job.folder / file) for name, file in files.items()})
     command = [sys.executable, "-c", MEASURED, str(ROOT / "scripts"), json.dumps(job.settings), paths]
     return int(subprocess.run(command, env=os.environ, check=True, stdout=subprocess.PIPE, text=True).stdout)
