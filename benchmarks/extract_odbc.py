@@ -5,10 +5,11 @@
 A PostgreSQL behind Kerberos of the benchmark's own (tests/services) holds notes of about 6 kB with characters outside
 the BMP, quotes, backslashes and line ends. Each way reads the same query of the contract's nine columns in a process of
 its own, in turn, and what it wrote is compared with what was put in (SHA-256 over ids and texts).
-  ours        the extract stage: a server-side cursor by 1,000 rows, every check of the contract, Parquet by row groups
+  ours        the extract stage: a server-side cursor by 1,000 rows, every check of the contract, a hash of each row,
+              Parquet by row groups
   pandas      read_sql of the whole window, to_parquet; checks nothing
   arrow-odbc  batches of 200 rows, written as they come; checks nothing. It needs to be told the longest text, and fails
-              on a longer one; its buffers have rows × that length
+              on a longer one; its buffers have rows × that length. Where the locale is not UTF-8 it fails too
 Times start after the imports; CPU is the client's alone; memory is the process's peak, and in brackets what it holds
 after its imports. Where the ticket lets it, libpq encrypts what it reads, so that each way pays for that too.
 """
