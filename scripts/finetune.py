@@ -7,10 +7,14 @@ again without training. SIGTERM or SIGUSR1: a checkpoint at the end of the step,
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from lib import checkpoints, learned, offline, shards, stage
+from lib import checkpoints, devices, learned, offline, shards, stage
 
+LAUNCHED = "NOTECAST_LAUNCHED"  # in the environment of a process that torchrun has started for one of ours
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: the training is not complete, run it again
 FINAL = {
     "config": "config.json",
@@ -25,7 +29,7 @@ FINAL = {
 def main(job: stage.Job) -> None:
     offline.go()
     folder = job.path("work") / _key(job)
-    if int(os.environ.get("RANK", "0")):
+    if LAUNCHED in os.environ or int(os.environ.get("RANK", "0")):
         _fit(job, folder)
         raise SystemExit(0)  # one process publishes
     with checkpoints.lock(folder):
@@ -34,7 +38,7 @@ def main(job: stage.Job) -> None:
         if damage:
             if final.is_dir():
                 job.say(f"the finished model is not whole ({damage})")
-            _fit(job, folder)
+            _train(job, folder)
         else:
             job.say("finished before with the same settings, data and code: nothing to train")
         learned.copy(folder / learned.LIST, job.path("manifest").parent)
@@ -45,6 +49,30 @@ def _key(job: stage.Job) -> str:
     files = {name: [job.path(name)] for name in ("train", "tuning", "tokenizer")} | {"start": job.paths("start")}
     code = job.code or checkpoints.sources(Path(__file__).parent)
     return checkpoints.key(job.settings, files, code)
+
+
+def _train(job: stage.Job, folder: Path) -> None:
+    """On the devices that are this training's own; on several by as many processes, which torchrun starts."""
+    with devices.leased(int(os.environ.get("NOTECAST_GPUS", "1")), job.say) as given:
+        if len(given) < 2 or "WORLD_SIZE" in os.environ:
+            _fit(job, folder)
+            return
+        job.say(f"one process on each of {len(given)} GPUs")
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={len(given)}"]
+        stopped: list[int] = []
+        with subprocess.Popen([*command, "--", *sys.argv], env=os.environ | {LAUNCHED: "1"}) as launched:
+
+            def forward(number: int, _: object) -> None:
+                stopped.append(number)
+                launched.send_signal(signal.SIGTERM)  # torchrun hands on no other
+
+            for number in (signal.SIGTERM, signal.SIGUSR1):
+                signal.signal(number, forward)
+        if stopped and launched.returncode:
+            raise SystemExit(TRY_AGAIN)  # what was saved the processes have said
+        if launched.returncode:
+            status = launched.returncode
+            raise stage.StageError(f"the training's processes ended with status {status}; the private log says why")
 
 
 def _fit(job: stage.Job, folder: Path) -> None:

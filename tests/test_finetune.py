@@ -1,8 +1,12 @@
 """Finetuning: what it publishes, that it is the same each time, and that being killed changes nothing."""
 
+import json
+import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -232,6 +236,44 @@ def test_two_processes_do_not_change_the_result(whole_batch, tmp_path, device_ba
     one, two = (shards.read_json(o / "history.json")["evaluations"] for o in (out, tmp_path / "out"))
     for a, b in zip(one, two, strict=True):
         assert all(abs(a[k] - b[k]) < 1e-5 for k in ("train_loss", "tuning_loss", "tuning_auroc"))
+
+
+def launched(settings, files, log, stop=None) -> int:
+    """The stage as the workflow calls it, two made-up GPUs its own; `stop`: a signal once it trains."""
+    words = [sys.executable, str(SCRIPT), "--settings", json.dumps(settings), "--code", "c"]
+    for name, path in files.items():
+        words += [f"--{name}", *([str(path)] if not isinstance(path, list) else map(str, path))]
+    own = {"CUDA_VISIBLE_DEVICES": "0,1", "NOTECAST_GPUS": "2", "NOTECAST_LOG": str(log), "OMP_NUM_THREADS": "1"}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("SLURM_JOB_ID", "WORLD_SIZE")
+    } | own
+    with open(log.with_suffix(".private"), "w") as private:
+        process = subprocess.Popen(words, env=environment, stdout=private, stderr=private)
+    while stop and process.poll() is None and not list(files["work"].glob("*/checkpoint-*")):
+        time.sleep(0.05)
+    if stop:
+        process.send_signal(stop)
+    return process.wait(timeout=240)
+
+
+def test_on_two_devices_a_launcher_starts_two_processes(whole_batch, tmp_path):
+    settings, data, out = whole_batch
+    log = tmp_path / "run.log"
+    assert launched(settings, tiny.files(data, tmp_path / "out"), log) == 0, log.read_text()
+    assert "one process on each of 2 GPUs" in log.read_text() and "= 8 x 1 x 2" in log.read_text()
+    assert _largest_difference(_weights(out), _weights(tmp_path / "out")) < 1e-5
+
+
+def test_a_signal_reaches_both_and_the_next_attempt_goes_on(tmp_path):
+    data = tiny.dataset(tmp_path / "data", rows=300)
+    settings = tiny.settings(dropout=0.0, learning_rate=0.001, epochs=8, patience=40)
+    files, log = tiny.files(data, tmp_path / "out"), tmp_path / "run.log"
+    assert launched(settings, files, log, signal.SIGUSR1) == 75, log.read_text()
+    assert "SIGTERM: saved at the end of the step; run again to go on from there" in log.read_text()
+    assert not files["manifest"].exists()
+    assert launched(settings, files, log) == 0, log.read_text()
+    assert "going on from checkpoint-" in log.read_text()
+    assert shards.read_json(files["history"])["steps"]["taken"] == 8 * 19
 
 
 def test_several_classes_a_subset_and_another_seed(tmp_path):
