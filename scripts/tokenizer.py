@@ -148,7 +148,7 @@ def pretrained(settings: dict[str, Any]) -> tuple[Tokenizer, dict[str, Any]]:
             raise stage.StageError(f"tokenizer {name} is not there; {mend}")
     else:
         where = settings["hub"]
-        name, mend = f"{where} {revision}", f"fetch it once with: hf download {where} --revision {revision}"
+        name, mend = f"{where} {revision}", "fetch it once with: snakemake fetch_models --cores 1"
         if not re.fullmatch(r"[0-9a-f]{40}", str(revision)):
             raise stage.StageError(f"tokenizer {where}: revision must be a commit: 40 hexadecimal digits")
     offline.go()  # local_files_only alone does not stop every request

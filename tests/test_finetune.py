@@ -325,7 +325,7 @@ def test_errors_say_what_to_do(data, tmp_path):
         start=sorted(data.iterdir()),
     )
     hub = {"hub": "nobody/nothing", "revision": "0" * 40}
-    _fails(data, tmp_path, tiny.settings() | {"model": {"start": hub}}, "hf download nobody/nothing --revision 000")
+    _fails(data, tmp_path, tiny.settings() | {"model": {"start": hub}}, "snakemake fetch_models")
     table = shards.read_arrow(data / "train.arrow").drop_columns(["input_ids"])
     shards.write_arrow(tmp_path / "text.arrow", table.schema, [table])
     _fails(data, tmp_path, tiny.settings(), "no column input_ids", train=tmp_path / "text.arrow")

@@ -184,7 +184,7 @@ def test_a_pretrained_folder_is_taken_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"hub": "nobody/nothing", "revision": "a" * 40}, r"hf download nobody/nothing --revision a{40}"),
+        ({"hub": "nobody/nothing", "revision": "a" * 40}, r"snakemake fetch_models"),
         ({"hub": "nobody/nothing", "revision": "main"}, "must be a commit"),
         ({"folder": "/no/such/folder"}, "folder is not there"),
     ],

@@ -108,7 +108,7 @@ def _pretrained(source: str, options: Mapping[str, str], head: Mapping[str, Any]
         )
     except (OSError, ValueError) as error:
         if options:
-            how = f"fetch it first: hf download {source} --revision {options['revision']}"
+            how = "fetch it once with: snakemake fetch_models --cores 1"
             raise StageError(f"the model {source} is not in the local cache; {how}") from error
         raise StageError("the start folder has no config.json and weights that the library can load") from error
 

@@ -244,9 +244,11 @@ class Plan:
         start = self.config.models[model].start
         if start.folder:
             return Path(start.folder)
-        return Path(
-            self.private, "cache", "hub", f"models--{start.hub}".replace("/", "--"), "snapshots", f"{start.revision}"
-        )
+        return self.cached(start.hub, start.revision)
+
+    def cached(self, hub: str | None, revision: str | None) -> Path:
+        """Where a revision of the hub's lies once it is fetched."""
+        return Path(self.private, "cache", "hub", f"models--{hub}".replace("/", "--"), "snapshots", f"{revision}")
 
     # --- what stands before what: see `behind` in workflow/rules/common.smk --------------------------------------
 

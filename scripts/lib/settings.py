@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import canonical_json, optouts, point_in_time, provenance, splits
-from lib.config import Task
+from lib.config import Start, Task, Tokenizer
 from lib.config_errors import ConfigError, no_such
 from lib.settings_source import SourceSettings
 from lib.sqltext import SqlError
@@ -119,7 +119,20 @@ class Settings(SourceSettings):
         block = self._config.tokenizers[tokenizer]
         if block.wordpiece:
             return {"kind": "wordpiece"} | block.wordpiece.model_dump()
+        self._fetched(f"tokenizers.{tokenizer}", block)
         return {"kind": "pretrained"} | block.model_dump(exclude_none=True)
+
+    def fetch_models(self) -> dict[str, Any]:
+        named = {(model.start.hub, model.start.revision) for model in self._config.models.values()}
+        named |= {(block.hub, block.revision) for block in self._config.tokenizers.values()}
+        return {"models": [{"hub": hub, "revision": revision} for hub, revision in sorted(filter(all, named))]}
+
+    def _fetched(self, key: str, block: Start | Tokenizer) -> None:
+        if block.hub and not (self._plan.cached(block.hub, block.revision) / "config.json").is_file():
+            raise ConfigError(
+                f"{key}: {block.hub} {block.revision} is not in the cache, and jobs do not download; run once, where "
+                "there is a network, with the same configuration: snakemake fetch_models --cores 1"
+            )
 
     def pretokenize(self, tokenizer: str, max_tokens: str, cohort: str, window: str) -> dict[str, Any]:
         return {"max_tokens": int(max_tokens)}
@@ -174,6 +187,7 @@ class Settings(SourceSettings):
 
     def finetune(self, task: str, model: str, size: str, seed: str) -> dict[str, Any]:
         block = self._config.models[model]
+        self._fetched(f"models.{model}.start", block.start)
         start = block.start.model_dump(exclude_none=True)
         if block.start.folder:
             start = {"folder": True}

@@ -47,7 +47,7 @@ def test_every_output_of_every_rule_is_of_one_kind() -> None:
     rules = outputs()
     declared = re.findall(r"^(?:rule|checkpoint) (\w+):", "".join((ROOT / f).read_text() for f in RULES), re.M)
     assert (
-        sorted([*rules, "all", "replay", "check_source", "refresh"]) == sorted(declared)
+        sorted([*rules, "all", "replay", "check_source", "refresh", "fetch_models"]) == sorted(declared)
         and len(rules) > 15
         and all(rules.values())
     )

@@ -276,3 +276,17 @@ def test_a_list_that_cannot_be_read_is_told_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^source.exclusions: line 2 is not a whole number") as caught:
         Plan(validated(Config, small_config(**changes))).list_exclusions()
     assert "Jones" not in str(caught.value)
+
+
+def test_a_model_of_the_hub_that_is_not_in_the_cache_is_told_with_what_fetches_it(tmp_path: Path) -> None:
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    hub = {"scratch": None, "hub": "clinic/tiny", "revision": revision}
+    which = planned(private_root=str(tmp_path), models={"tiny": {"start": hub}})
+    assert settings(which, "fetch_models") == {"models": [{"hub": "clinic/tiny", "revision": revision}]}
+    wildcards = {"task": "readmission", "model": "tiny", "size": "all", "seed": "0"}
+    with pytest.raises(ConfigError, match=r"models\.tiny\.start: clinic/tiny .* run once, .*snakemake fetch_models"):
+        which.settings("finetune")(wildcards)
+    there = which.cached("clinic/tiny", revision)
+    there.mkdir(parents=True)
+    (there / "config.json").write_text("{}", encoding="utf-8")
+    assert settings(which, "finetune", **wildcards)["model"]["start"] == {"hub": "clinic/tiny", "revision": revision}

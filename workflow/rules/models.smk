@@ -124,3 +124,21 @@ rule predict:
         "logged {log} python scripts/predict.py --settings {params.settings:q} --code {params.code} "
         "--model {input.model:q} --parts {input.parts:q} --train {input.train:q} "
         "--openings {params.openings:q} --predictions {output.predictions:q} --manifest {output.manifest:q}"
+
+
+# On demand, where there is a network: `snakemake fetch_models --cores 1`. Without an output, so that it looks again.
+rule fetch_models:
+    log:
+        "<logs>/fetch_models.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("fetch_models"),
+        code=plan.code("fetch_models"),
+        cache=f"{plan.private}/cache",
+    message:
+        "Fetching the models that the configuration names"
+    shell:
+        "logged {log} python scripts/fetch_models.py --settings {params.settings:q} --code {params.code} "
+        "--cache {params.cache:q}/hub --record {params.cache:q}/models.json --page {params.cache:q}/models.txt\n"
+        "cat {params.cache:q}/models.txt"
