@@ -60,6 +60,9 @@ class Settings(SourceSettings):
 
     def _check_exclusions(self) -> None:
         """The list of those who opted out names patients: it is not for the clone."""
+        query = self._config.source.exclusions_sql
+        if query and not Path(query).is_file():
+            raise ConfigError(f"source.exclusions_sql: there is no file {query}")
         if (given := self._config.source.exclusions) is None:
             return
         path, here, private = (Path(name).resolve() for name in (given, ".", self._config.private_root))

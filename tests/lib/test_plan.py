@@ -191,6 +191,7 @@ def test_the_configurations_hash_is_of_what_it_says() -> None:
         ({"clean": {"steps": ["mine:step"]}}, "clean.steps.0: there is no file mine.py"),
         ({"source": {"demo": None, "sqlite": "none.sqlite"}}, "source.sqlite: there is no such file"),
         ({"source": {"exclusions": "none.txt"}}, "source.exclusions: there is no file none.txt"),
+        ({"source": {"exclusions_sql": "none.sql"}}, "source.exclusions_sql: there is no file none.sql"),
         ({"source": {"exclusions": "README.md"}}, "README.md names patients; put it outside the clone"),
         (
             {"models": {"tiny": {"start": {"scratch": None, "folder": "none/here"}}}},
