@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = _configured(arguments.configfile)
         private = Path(config.private_root, config.name)
-        ids = _ids(arguments.patients or config.source.exclusions, config.source.id_type)
+        ids = _ids([arguments.patients] if arguments.patients else _lists(config, private), config.source.id_type)
         purge.run(private, Path("results", config.name), ids, arguments.remove, print)
     except (StageError, ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -61,11 +61,19 @@ def _configured(files: list[Path]) -> Config:
     return validated(Config, config)
 
 
-def _ids(where: str | None, id_type: str) -> list[str]:
-    if where is None:
+def _lists(config: Config, private: Path) -> list[str]:
+    """The site's list, and what its warehouse said when `snakemake refresh` asked it last."""
+    source, asked = config.source, private / "fetched" / "exclusions.txt"
+    if source.exclusions_sql and not asked.is_file():
+        raise ConfigError("source.exclusions_sql: the warehouse has not been asked yet; run: snakemake refresh")
+    return [*filter(None, [source.exclusions]), *([str(asked)] if source.exclusions_sql else [])]
+
+
+def _ids(lists: list[str], id_type: str) -> list[str]:
+    if not lists:
         raise ConfigError("there is no source.exclusions; give --patients FILE")
     try:
-        ids = optouts.load(where, id_type)
+        ids = sorted({patient for where in lists for patient in optouts.load(where, id_type)})
     except ValueError as error:
         raise ConfigError(f"the list of patients: {error}") from None
     if not ids:

@@ -257,3 +257,16 @@ def test_of_the_splits_ledger_only_their_rows_go(room: Room) -> None:
     assert kept["person_id"].to_pylist() == [OTHER]
     lines = [json.loads(line) for line in (room.private / "purges.jsonl").read_text().splitlines()]
     assert lines[0]["rows_of"] == ["ledger/discharge.abc.parquet"]
+
+
+def test_whom_the_warehouse_named_counts_too(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    config = small_config(private_root=str(room.root / "private"), source={"exclusions_sql": "optouts.sql"})
+    (room.root / "test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    said = command(capsys, status=1)
+    assert "source.exclusions_sql: the warehouse has not been asked yet; run: snakemake refresh" in said
+    asked = room.private / "fetched" / "exclusions.txt"
+    asked.write_text(f"{PATIENT}\n", encoding="utf-8")
+    assert command(capsys).splitlines()[0] == "patients asked about: 1; held: 1"
+    config["source"]["exclusions"] = str(room.list)
+    (room.root / "test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert command(capsys).splitlines()[0] == "patients asked about: 2; held: 1"
