@@ -40,17 +40,25 @@ def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
         key = os.path.relpath(path, ROOT)
         if key in trees:
             continue
-        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-        trees[key] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-        for module in _imports(tree):
-            local = _local(module, path.parent)
-            if local:
-                pending.append(local)
-            elif module.split(".")[0] not in sys.stdlib_module_names:
-                distributions.add(module.split(".")[0])
+        trees[key], local, foreign = _module(path)
+        pending += local
+        distributions |= foreign
     versions = {name: _locked().get(_DISTRIBUTION.get(name, name).lower(), "not locked") for name in distributions}
     versions.pop("lib", None)
     return hashlib.sha256(canonical_json([trees, versions]).encode()).hexdigest()
+
+
+@cache
+def _module(path: Path) -> tuple[str, tuple[Path, ...], frozenset[str]]:
+    """A file's hash, the local modules that it imports, and the distributions; stages share most of their modules."""
+    tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    local, foreign = [], set()
+    for module in _imports(tree):
+        if found := _local(module, path.parent):
+            local.append(found)
+        elif module.split(".")[0] not in sys.stdlib_module_names:
+            foreign.add(module.split(".")[0])
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(local), frozenset(foreign)
 
 
 def own_module(name: str) -> Path:
