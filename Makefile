@@ -1,6 +1,7 @@
 # The two commands: `make run` (the demo, end to end) and `make test`. Both set everything up first.
 PYTHON ?= python3.11
 CORES ?= all
+WORKERS ?= 2
 CONFIG ?= config/config.yaml
 NAME := $(or $(shell sed -n 's/^name: *\([a-z0-9_-]*\).*/\1/p' $(CONFIG)),demo)
 BIN := .venv/bin
@@ -32,7 +33,7 @@ run: .venv/.installed
 	@echo "Report: results/$(NAME)/report.html"
 
 test: .venv/.installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

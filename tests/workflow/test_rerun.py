@@ -78,7 +78,7 @@ CLEANING = (
     "return text if len(text.split()) >= min_words else None",
     "return None if len(text.split()) < min_words else text",
 )
-SPLITTING = ("if time >= begins else part", "if not time < begins else part")
+SPLITTING = ("return [time >= begins for time", "return [not time < begins for time")
 
 
 def rewrite(run: Checkout, module: str, old: str, new: str) -> None:
