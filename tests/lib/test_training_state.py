@@ -89,6 +89,15 @@ VALUE = {"a": [1, 2.5, "text"]}
         packed(lambda file: joblib.dump(VALUE, file, compress=3)),
         gzip.compress(pickle.dumps(VALUE)),
     ],
+    ids=[
+        *(f"pickle {n}" for n in range(6)),
+        "torch",
+        "torch of old",
+        "npy",
+        "npz",
+        "joblib",
+        "gzip",
+    ],  # gzip tells the time
 )
 def test_the_search_finds_a_pickle_under_any_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "weights.json").write_bytes(content)
