@@ -9,6 +9,7 @@ the datasets' train and tuning parts; the ledger of openings, which need not be 
 """
 
 from lib import certificate, openings, shards, stage
+from lib.files import write_text
 
 
 def main(job: stage.Job) -> None:
@@ -33,8 +34,7 @@ def main(job: stage.Job) -> None:
         told = "; ".join(f"{check['check']}: {check['value']}" for check in failed)
         raise stage.StageError(f"task {data['task']} leaks; {told}: train again from the datasets as they are")
     opened = [one for one in openings.summary(job.path("openings")) if one["task"] == data["task"]]
-    with shards.atomic(job.path("page")) as temporary:
-        temporary.write_text(certificate.page(settings, whole, opened), encoding="utf-8")
+    write_text(job.path("page"), certificate.page(settings, whole, opened))
     shards.write_json(job.path("certificate"), whole | {"verdict": data["verdict"]})
 
 

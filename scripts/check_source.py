@@ -27,8 +27,10 @@ from lib import (
     stage,
     warehouse,
 )
+from lib.files import write_text
 from lib.source_counts import Passing
 from lib.source_plan import Counted
+from lib.windows import calendar
 
 KINDS = ("text", "labels")
 Window = tuple[str, str, str]  # from, to before, known until
@@ -43,8 +45,7 @@ def main(job: stage.Job) -> None:
     counted = {name: reading.cohort(name) for name in settings["cohorts"]}
     found = _found(settings, counted, source_check.uneven_keys(columns), warehouse.ticket_seconds(job.path("database")))
     shards.write_json(job.path("report"), found)
-    with shards.atomic(job.path("page")) as temporary:
-        temporary.write_text(source_page.page(found), encoding="utf-8")
+    write_text(job.path("page"), source_page.page(found))
     if reading.broken:
         told = "\n  ".join(["rows break the contract; extract would stop at them", *reading.broken])
         raise stage.StageError(f"{told}\n  the table is in {job.path('page').name}")
@@ -127,7 +128,7 @@ def _found(
 ) -> dict[str, Any]:
     """What is shown. `ticket_seconds`: until the Kerberos ticket ends, where the source needs one."""
     span = (date.fromisoformat(settings["first_day"]), date.fromisoformat(settings["last_day"]) + timedelta(days=1))
-    months, least = [month for month, _ in source_months.calendar(*span)], settings["min_cell"]
+    months, least = [month for month, _ in calendar(*span)], settings["min_cell"]
     cohorts = {}
     for name, cohort in counted.items():
         asked = settings["cohorts"][name]

@@ -29,9 +29,10 @@ value; where value or low and high are null, reason says why.
 
 import json
 
-from lib import predictions, shards, stage
+from lib import predictions, stage
 from lib.estimates import one_line_lists
 from lib.evaluation import evaluate
+from lib.files import write_text
 
 
 def main(job: stage.Job) -> None:
@@ -45,8 +46,7 @@ def main(job: stage.Job) -> None:
     for name, part in parts:
         job.say(f"{name}: {part.rows} rows")
     text = json.dumps(evaluate(parts, settings), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    with shards.atomic(job.path("metrics")) as temporary:
-        temporary.write_text(one_line_lists(text) + "\n", encoding="utf-8")
+    write_text(job.path("metrics"), one_line_lists(text) + "\n")
 
 
 if __name__ == "__main__":

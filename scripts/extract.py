@@ -1,10 +1,10 @@
 """Run one query of a cohort for one window, check its columns against the contract, and write its rows as a shard.
 
 settings: kind (text: one row a note | labels: one row a stay), sql (the query's file), sql_sha256 (its hash when the
-job was planned), dialect (in which it is written, if not SQLite's), id_type (integer | text), window_start, window_end
-(half-open), known_until (labels), parameters. Rows of patients in `exclusions` are left out, and counted.
-workflow/sql/README.md is the contract. Every fault is
-counted to the end; then nothing is written and all are told.
+job was planned), dialect (in which it is written), id_type (integer | text), window_start, window_end (half-open),
+known_until (labels), parameters; release (a companion query, like sql). Rows of patients in `exclusions` are left out,
+and counted. workflow/sql/README.md is the contract. Every fault is counted to the end; then nothing is written and all
+are told. What was fetched is remembered in `fetched`, and compared with what was there before.
 """
 
 from collections import Counter
@@ -81,9 +81,14 @@ def said(connection: Any, query: dict[str, Any] | None, parameters: dict[str, An
     if query is None:
         return []
     path = SHIPPED / query["sql"]
-    sql = _read(path, query["sql_sha256"])
+    return _answer(connection, path.name, _read(path, query["sql_sha256"]), query, parameters)
+
+
+def _answer(
+    connection: Any, name: str, sql: str, query: dict[str, Any], parameters: dict[str, Any]
+) -> list[dict[str, str]]:
     wanted = {name: parameters[name] for name in sqltext.parameters_of(sql) if name in parameters}
-    names, batches = warehouse.stream(connection, sql, wanted, 100, path.name, query.get("dialect", "sqlite"))
+    names, batches = warehouse.stream(connection, sql, wanted, 100, name, query.get("dialect", "sqlite"))
     return [dict(zip(names, map(str, row), strict=True)) for batch in batches for row in batch]
 
 
@@ -92,11 +97,11 @@ def fingerprint(connection: Any, settings: dict[str, Any]) -> list[dict[str, str
 
     It is neutral: another fingerprint query extracts nothing again.
     """
-    path = Path(settings["sql"]).with_suffix(".fingerprint.sql")
-    if not (SHIPPED / path).is_file():
+    path = (SHIPPED / settings["sql"]).with_suffix(".fingerprint.sql")
+    if not path.is_file():
         return None
-    query = {"sql": str(path), "sql_sha256": sqltext.canonical_sql_hash(SHIPPED / path)}
-    return said(connection, settings | query, {name: settings[name] for name in TIMES if name in settings})
+    times = {name: settings[name] for name in TIMES if name in settings}
+    return _answer(connection, path.name, path.read_text(encoding="utf-8"), settings, times)
 
 
 def query(settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import shards, stage
-from lib.files import sha256
+from lib.files import sha256, write_text
 
 WANTED = ["config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json"]
 WANTED += ["*.safetensors", "*.safetensors.index.json"]
@@ -29,9 +29,8 @@ def main(job: stage.Job) -> None:
         known[name] = files
         job.say(f"{name}: {len(files)} files")
     shards.write_json(record, known)
-    with shards.atomic(job.path("page")) as temporary:
-        lines = [f"{name}: {len(files)} files" for name, files in known.items()] or ["the configuration names no model"]
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines = [f"{name}: {len(files)} files" for name, files in known.items()] or ["the configuration names no model"]
+    write_text(job.path("page"), "\n".join(lines) + "\n")
 
 
 def _fetched(wanted: Mapping[str, Any], cache: Path) -> Path:

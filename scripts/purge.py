@@ -63,9 +63,9 @@ def _configured(files: list[Path]) -> Config:
 
 def _lists(config: Config, private: Path) -> list[str]:
     """The site's list, and what its warehouse said when `snakemake refresh` asked it last."""
-    source, asked = config.source, private / "fetched" / "exclusions.txt"
+    source, asked = config.source, optouts.answer(private)
     if source.exclusions_sql and not asked.is_file():
-        raise ConfigError("source.exclusions_sql: the warehouse has not been asked yet; run: snakemake refresh")
+        raise ConfigError(optouts.NOT_ASKED)
     return [*filter(None, [source.exclusions]), *([str(asked)] if source.exclusions_sql else [])]
 
 
@@ -73,7 +73,7 @@ def _ids(lists: list[str], id_type: str) -> list[str]:
     if not lists:
         raise ConfigError("there is no source.exclusions; give --patients FILE")
     try:
-        ids = sorted({patient for where in lists for patient in optouts.load(where, id_type)})
+        ids = optouts.together(lists, id_type)
     except ValueError as error:
         raise ConfigError(f"the list of patients: {error}") from None
     if not ids:

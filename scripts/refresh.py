@@ -10,26 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import extract
-from lib import fetched, shards, stage, warehouse
-from lib.files import atomic
+from lib import fetched, optouts, shards, stage, warehouse
+from lib.files import write_text
 
 
 def main(job: stage.Job) -> None:
     source = job.path("database")
     found = warehouse.repeated(source, lambda: _ask(job), job.say)
     if job.settings["exclusions"]:
-        _write(job.path("fetched") / "exclusions.txt", found["exclusions"])
+        optouts.keep_answer(job.path("fetched").parent, found["exclusions"])
     state = job.path("state")
     turns = shards.read_json(state)["turns"] if state.is_file() else {}
     for name in found["changed"]:
         turns[name] = turns.get(name, 0) + 1
     shards.write_json(state, {"turns": turns, "releases": found["releases"]})
-    _write(job.path("page"), found["told"])
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(job.path("page"), "".join(f"{line}\n" for line in found["told"]))
 
 
 def _ask(job: stage.Job) -> dict[str, Any]:

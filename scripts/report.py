@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib import oracle, page, predictions, shards, stage, summary
+from lib.files import write_text
 
 
 def main(job: stage.Job) -> None:
@@ -35,13 +36,11 @@ def main(job: stage.Job) -> None:
             ceiling = oracle.auroc(truth[0], task, rows, table["macro_classes"])
         results.append(summary.Result(task, table, flow, certificate, ceiling))
     with_oracle = any(result.ceiling is not None for result in results)
-    with shards.atomic(job.path("summary")) as temporary:
-        temporary.write_text(summary.text(settings, results, with_oracle), encoding="utf-8")
+    write_text(job.path("summary"), summary.text(settings, results, with_oracle))
     with shards.atomic(job.path("csv")) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(summary.records(results, with_oracle))
     releases = {path.stem: shards.read_json(path)["releases"] for path in job.paths("inventories")}
-    with shards.atomic(job.path("page")) as temporary:
-        temporary.write_text(page.page(settings, results, with_oracle, releases), encoding="utf-8")
+    write_text(job.path("page"), page.page(settings, results, with_oracle, releases))
 
 
 def _check(

@@ -2,12 +2,12 @@
 
 import yaml
 
-from lib import shards, stage
+from lib import stage
+from lib.files import write_text
 
 
 def main(job: stage.Job) -> None:
-    with shards.atomic(job.path("config")) as temporary:
-        temporary.write_text(yaml.safe_dump(job.settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(job.path("config"), yaml.safe_dump(job.settings, sort_keys=False, allow_unicode=True))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
 from lib import learned, offline, shards, stage, tokens, vocabulary
+from lib.files import write_text
 
 
 @dataclass
@@ -44,8 +45,7 @@ def main(job: stage.Job) -> None:
         learned.note(_list(job), pa.array([], pa.string()))  # of ours, nobody
     else:
         raise stage.StageError("a tokenizer's kind is wordpiece or pretrained")
-    with shards.atomic(job.path("tokenizer")) as temporary:
-        temporary.write_text(tokenizer.to_str(pretty=True) + "\n", encoding="utf-8")
+    write_text(job.path("tokenizer"), tokenizer.to_str(pretty=True) + "\n")
     entries = tokens.vocabulary_entries(tokenizer)
     job.say(f"{entries} entries")
     shards.write_json(

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.files import atomic
+from lib.files import write_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COLUMNAR = (".parquet", ".arrow")
 _COMMENT = re.compile(r"(^|\s)#.*")
 _KEYS = ("visit_id", "note_id")
+NOT_ASKED = "source.exclusions_sql: the warehouse has not been asked yet; run: snakemake refresh"
 
 
 def patient_column(names: Sequence[str]) -> str | None:
@@ -58,14 +59,27 @@ def load(where: str | None, id_type: str) -> list[str]:
         raise ValueError(f"it cannot be read: {error.strerror}") from None
 
 
+def answer(private: Path) -> Path:
+    """Who has opted out, as the warehouse said when `refresh` asked it last; not there before."""
+    return private / "fetched" / "exclusions.txt"
+
+
+def keep_answer(private: Path, ids: Iterable[str]) -> None:
+    write_text(answer(private), "".join(f"{patient}\n" for patient in ids))
+
+
+def together(lists: Iterable[str], id_type: str) -> list[str]:
+    """The ids of several lists, each once, sorted. ValueError as of `load`."""
+    return sorted({patient for where in lists for patient in load(where, id_type)})
+
+
 def publish(path: Path, ids: Iterable[str]) -> None:
     """Write the jobs' list at `path`, unless it holds these ids already."""
     wanted = list(ids)
     if path.is_file() and _entries(path) == wanted:
         return
     first = f"{secrets.token_hex(8)} {secrets.token_hex(16)}"
-    with atomic(path) as temporary:
-        temporary.write_text("\n".join([first, *wanted, ""]), encoding="utf-8")
+    write_text(path, "\n".join([first, *wanted, ""]))
 
 
 def version(path: Path) -> str | None:

@@ -7,9 +7,9 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from lib.config import Config
 from lib.config_errors import ConfigError
 from lib.files import read_json, write_json
 from lib.settings import Settings
+from lib.windows import windows
 
 DEVELOPMENT_PARTS = ["tuning", "calibration"]
 
@@ -77,11 +78,6 @@ class Plan:
             if not path.is_file() or read_json(path) != described:
                 write_json(path, described)
 
-    @property
-    def asked_exclusions(self) -> Path:
-        """Who has opted out, as the warehouse said when `refresh` asked it last."""
-        return Path(self.private, "fetched", "exclusions.txt")
-
     @cached_property
     def source_state(self) -> dict[str, Any]:
         """What `refresh` found last: see scripts/refresh.py."""
@@ -91,10 +87,10 @@ class Plan:
     def list_exclusions(self) -> None:
         """Bring the list that jobs read up to date with the site's, and with what its warehouse said."""
         source = self.config.source
-        asked = str(self.asked_exclusions) if source.exclusions_sql and self.asked_exclusions.is_file() else None
+        asked = optouts.answer(Path(self.private))
+        lists = [source.exclusions, str(asked) if source.exclusions_sql and asked.is_file() else None]
         try:
-            lists = [optouts.load(where, source.id_type) for where in (source.exclusions, asked)]
-            optouts.publish(Path(self.exclusions), sorted({patient for ids in lists for patient in ids}))
+            optouts.publish(Path(self.exclusions), optouts.together(filter(None, lists), source.id_type))
         except ValueError as error:
             raise ConfigError(f"source.exclusions: {error}") from None
 
@@ -322,24 +318,3 @@ class Plan:
         # fontconfig makes its folder readable to all, whatever the umask, unless it is there.
         folders = f'"{self.temporary}" "{private}/cache/fontconfig"'
         return f'set -euo pipefail; umask 077; mkdir -p {folders}; export {exports}; source "{logged}"; '
-
-
-def windows(start: date, last: date, unit: str) -> Iterator[tuple[str, tuple[date, date]]]:
-    """Half-open calendar windows (name, (start, end)) from `start` through the day `last`; the ends are clipped.
-
-    >>> [name for name, _ in windows(date(2020, 11, 5), date(2021, 1, 31), "month")]
-    ['2020-11', '2020-12', '2021-01']
-    """
-    months = {"month": 1, "quarter": 3, "year": 12, "decade": 120}[unit]
-    beyond = last + timedelta(days=1)
-    index = (start.year * 12 + start.month - 1) // months * months
-    while (first := date(index // 12, index % 12 + 1, 1)) < beyond:
-        index += months
-        following = date(index // 12, index % 12 + 1, 1)
-        name = {
-            "month": f"{first:%Y-%m}",
-            "quarter": f"{first.year}Q{first.month // 3 + 1}",
-            "year": f"{first.year}",
-            "decade": f"{first.year}s",
-        }
-        yield name[unit], (max(first, start), min(following, beyond))

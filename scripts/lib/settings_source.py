@@ -3,11 +3,13 @@
 Part of `settings`, whose rules hold here too.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import model_size, point_in_time
+from lib import model_size, optouts, point_in_time
 from lib.config_errors import ConfigError
 from lib.files import read_json
 from lib.sqltext import canonical_sql_hash, parameters_of, share
@@ -21,6 +23,8 @@ class SourceSettings:
 
     def __init__(self, plan: "Plan") -> None:
         self._plan, self._config = plan, plan.config
+        # The same for every window, of which there are hundreds: read and hashed once.
+        self._query, self._release = cache(self._query_of), cache(self._release_of)
 
     def demo_hospital(self) -> dict[str, Any]:
         source = self._config.source
@@ -31,28 +35,22 @@ class SourceSettings:
         bounds = self._bounds(cohort, window)
         if kind == "text":
             del bounds["known_until"]
-        release = Path(self._config.cohorts[cohort].sql).with_name("release.sql")
-        told = {"release": self._described(cohort, release)} if release.is_file() else {}
+        release = self._release(cohort)
+        told = {"release": release} if release else {}
         # Another number extracts the window again: `refresh` has found that the warehouse has changed.
         turn = self._plan.source_state.get("turns", {}).get(f"{cohort}/{window}.{kind}")
-        if self._config.source.exclusions_sql and not self._plan.asked_exclusions.is_file():
-            raise ConfigError("source.exclusions_sql: the warehouse has not been asked yet; run: snakemake refresh")
+        if self._config.source.exclusions_sql and not optouts.answer(Path(self._plan.private)).is_file():
+            raise ConfigError(optouts.NOT_ASKED)
         return self._query(cohort, kind) | bounds | told | ({"turn": turn} if turn else {})
 
     def refresh(self) -> dict[str, Any]:
         source, cohorts = self._config.source, self._config.cohorts
-        releases = {name: Path(block.sql).with_name("release.sql") for name, block in cohorts.items()}
+        releases = {name: self._release(name) for name in cohorts}
         exclusions = source.exclusions_sql
         last = list(self._plan.windows)[-source.look_back :] if source.look_back else []
         return {
-            "cohorts": {
-                cohort: {
-                    "queries": {kind: self._query(cohort, kind) for kind in ("text", "labels")},
-                    "windows": [[window, *self._bounds(cohort, window).values()] for window in last],
-                }
-                for cohort in cohorts
-            },
-            "releases": {name: self._described(name, path) for name, path in releases.items() if path.is_file()},
+            "cohorts": {cohort: self._in_windows(cohort, last) for cohort in cohorts},
+            "releases": {name: query for name, query in releases.items() if query},
             "exclusions": self._described(None, Path(exclusions)) if exclusions else None,
             "id_type": source.id_type,
         }
@@ -82,14 +80,27 @@ class SourceSettings:
         }
 
     def replay(self, cohort: str) -> dict[str, Any]:
-        return self._config.replay.model_dump() | {
-            "cohort": cohort,
+        return (
+            self._config.replay.model_dump()
+            | self._in_windows(cohort, self._plan.windows)
+            | {
+                "cohort": cohort,
+                "data_end": str(self._config.source.data_end),
+                "point_in_time": point_in_time.read(Path(self._config.cohorts[cohort].sql).parent),
+                "min_cell": self._config.min_cell,
+            }
+        )
+
+    def _in_windows(self, cohort: str, windows: Iterable[str]) -> dict[str, Any]:
+        """Both queries, and of each window its name and bounds: short enough for a command line of many windows."""
+        return {
             "queries": {kind: self._query(cohort, kind) for kind in ("text", "labels")},
-            "windows": [[window, *self._bounds(cohort, window).values()] for window in self._plan.windows],
-            "data_end": str(self._config.source.data_end),
-            "point_in_time": point_in_time.read(Path(self._config.cohorts[cohort].sql).parent),
-            "min_cell": self._config.min_cell,
+            "windows": [[window, *self._bounds(cohort, window).values()] for window in windows],
         }
+
+    def _release_of(self, cohort: str) -> dict[str, Any] | None:
+        path = Path(self._config.cohorts[cohort].sql).with_name("release.sql")
+        return self._described(cohort, path) if path.is_file() else None
 
     def _described(self, cohort: str | None, sql: Path) -> dict[str, Any]:
         """A companion query: its file, hash and dialect."""
@@ -97,7 +108,7 @@ class SourceSettings:
         written = self._config.cohorts[cohort].dialect if cohort else source.odbc.dialect if source.odbc else "sqlite"
         return {"sql": str(sql), "sql_sha256": canonical_sql_hash(sql), "dialect": written}
 
-    def _query(self, cohort: str, kind: str) -> dict[str, Any]:
+    def _query_of(self, cohort: str, kind: str) -> dict[str, Any]:
         return self._described(cohort, Path(self._queries(cohort)[kind == "labels"])) | {
             "kind": kind,
             "id_type": self._config.source.id_type,
@@ -114,9 +125,7 @@ class SourceSettings:
 
     def _checked(self, cohort: str) -> dict[str, Any]:
         block = self._config.cohorts[cohort]
-        return {
-            "queries": {kind: self._query(cohort, kind) for kind in ("text", "labels")},
-            "windows": [[window, *self._bounds(cohort, window).values()] for window in self._plan.windows],
+        return self._in_windows(cohort, self._plan.windows) | {
             "anchor": block.anchor,
             "concatenate": block.notes == "concatenate",
             "complete_after": {name: clock.horizon_days + clock.maturity_days for name, clock in block.labels.items()},

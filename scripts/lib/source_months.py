@@ -6,8 +6,7 @@ each value and those without a label. Where the former may not be told, all stay
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -18,18 +17,6 @@ USUAL = 10  # times `min_cell`: the stays of a usual period
 
 Row = dict[str, Any]
 Counts = Counter[Any]
-
-
-def calendar(start: date, end: date) -> Iterator[tuple[str, int]]:
-    """Each month (`YYYY-MM`) of the days from `start` to before `end`, with how many of its days lie in them.
-
-    >>> list(calendar(date(2020, 1, 30), date(2020, 3, 1)))
-    [('2020-01', 2), ('2020-02', 29)]
-    """
-    while start < end:
-        following = (start.replace(day=1) + timedelta(days=32)).replace(day=1)
-        yield f"{start:%Y-%m}", (min(following, end) - start).days
-        start = following
 
 
 def periods(stays: Stays, months: Sequence[str], min_cell: int) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from lib.source_counts import Notes, Stays
-from lib.source_months import calendar, merged
+from lib.source_months import merged
+from lib.windows import calendar
 from lib.wording import percent
 
 SHORTEST_CUT = 200  # characters or bytes: below, equal lengths are templates

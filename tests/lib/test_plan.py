@@ -16,8 +16,9 @@ from checkout import merged, small_config
 from lib import plan
 from lib.config import Config
 from lib.config_errors import ConfigError, validated
-from lib.plan import Plan, windows
+from lib.plan import Plan
 from lib.provenance import SCRIPTS
+from lib.windows import windows
 
 
 def planned(**changes) -> Plan:

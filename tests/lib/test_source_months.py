@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 from lib import source_months
-from lib.source_months import calendar, periods, shown
+from lib.source_months import periods, shown
+from lib.windows import calendar
 from source_rows import counted, note, stay
 
 MONTHS = [month for month, _ in calendar(date(2020, 1, 1), date(2022, 1, 1))]

@@ -14,7 +14,7 @@ import yaml
 import omop_db
 from lib import dialects, point_in_time, replay, sqltext
 from lib.contract import REASONS, text_columns
-from lib.plan import windows
+from lib.windows import windows
 
 README = (omop_db.ROOT / "workflow" / "sql" / "README.md").read_text(encoding="utf-8")
 STAYS = [
