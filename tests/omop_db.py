@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+import demo_hospital
 import extract
 from history import in_progress, kind, notes
 from lib import optouts, shards, sqltext, stage
@@ -179,6 +180,14 @@ REQUIRED = {
     "note": ("note_type_concept_id", "encoding_concept_id", "language_concept_id"),
     "condition_occurrence": ("condition_concept_id", "condition_type_concept_id"),
 }
+
+
+def demo(folder: Path, settings: dict[str, Any]) -> Path:
+    """A demo hospital's database in `folder`, its oracle and manifest beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {name: folder / name for name in ("database", "oracle", "manifest")}
+    demo_hospital.main(stage.Job(settings, files))
+    return files["database"]
 
 
 def values(cohort: str, **changed: Any) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-import demo_hospital
 import note_reader
 import omop_db
 from lib import demo_risk, shards, stage
@@ -39,9 +38,7 @@ Make = Callable[..., Path]
 
 def made(folder: Path, **changes: Any) -> Path:
     """The folder with a hospital of the settings above, changed."""
-    files = {name: folder / name for name in ("database", "oracle", "manifest")}
-    demo_hospital.main(stage.Job(SETTINGS | changes, files))
-    return folder
+    return omop_db.demo(folder, SETTINGS | changes).parent
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-import demo_hospital
 import omop
 import omop_db
 import second_site
 import tried
-from lib import dialects, sqltext, stage
+from lib import dialects, sqltext
 from postgres import Postgres
 
 pyodbc: Any = pytest.importorskip("pyodbc", reason="pyodbc finds no libodbc.so.2: install the package unixodbc")
@@ -45,8 +44,7 @@ Found = tuple[list[str], list[list[Any]]]  # names and rows
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    demo_hospital.main(stage.Job(DEMO, {name: folder / name for name in ("database", "oracle", "manifest")}))
-    return folder / "database"
+    return omop_db.demo(folder, DEMO)
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-import demo_hospital
 import omop
+import omop_db
 from checkout import Checkout, merged, small_config
 from kerberos import Kerberos
-from lib import stage
 from lib.config_source import Demo
 from postgres import CLERK, PASSWORD, Postgres
 from server_job import plain
@@ -31,12 +30,9 @@ def config(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict
     """The small demo's configuration, its hospital in PostgreSQL with all 39 tables."""
     given = small_config()
     source = given.pop("source")
-    folder = tmp_path_factory.mktemp("server")
     settings = Demo(**source.pop("demo")).model_dump()
     settings |= {"start": str(source["data_start"]), "end": str(source["data_end"])}
-    files = {name: folder / name for name in ("database", "oracle", "manifest")}
-    demo_hospital.main(stage.Job(settings, files))
-    omop.build(postgres, "site", files["database"])
+    omop.build(postgres, "site", omop_db.demo(tmp_path_factory.mktemp("server"), settings))
     return given | {"source": source}
 
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-import demo_hospital
 import omop
+import omop_db
 from kerberos import Kerberos
-from lib import stage
 from postgres import CLERK, PASSWORD, Postgres
 from proxy import Proxy
 
@@ -192,13 +191,12 @@ def test_the_server_dies_while_rows_stream_and_starts_again(postgres: Postgres) 
 def test_a_loaded_omop_has_every_table_and_every_row(postgres: Postgres, tmp_path: Path) -> None:
     settings = {"seed": 1, "patients": 100, "start": "2011-01-01", "end": "2021-12-31", "leak": []}
     settings |= {"cue_share": 0.2, "late": 0.0, "note_words": 60, "dirt": 0.5}
-    files = {name: tmp_path / name for name in ("database", "oracle", "manifest")}
-    demo_hospital.main(stage.Job(settings, files))
-    omop.build(postgres, "hospital", files["database"])
+    database = omop_db.demo(tmp_path, settings)
+    omop.build(postgres, "hospital", database)
     tables = postgres.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", "hospital").split()
     assert len(tables) == 40  # of the specification 39, and claims
     with (
-        closing(sqlite3.connect(files["database"])) as one,
+        closing(sqlite3.connect(database)) as one,
         postgres.superuser("hospital") as other,
     ):
         for (table,) in one.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-import demo_hospital
 import omop
 import omop_db
-from lib import sqltext, stage
+from lib import sqltext
 from postgres import Postgres, driver
 from server_job import ServerJob, described, plain
 
@@ -28,8 +27,7 @@ KEYS = {"visit_id": "'100' || CAST({} AS TEXT)", "note_id": "CAST({} AS TEXT) ||
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hospital")
-    demo_hospital.main(stage.Job(DEMO, {name: folder / name for name in ("database", "oracle", "manifest")}))
-    return folder / "database"
+    return omop_db.demo(folder, DEMO)
 
 
 @pytest.fixture(scope="module")

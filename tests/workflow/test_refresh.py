@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import demo_hospital
+import omop_db
 from checkout import Checkout, merged, small_config
-from lib import shards, stage
+from lib import shards
 
 pytestmark = pytest.mark.slow
 PRIVATE = "results/private/grows"
@@ -20,9 +20,7 @@ DEMO = {"seed": 3, "patients": 250, "start": "2019-01-01", "note_words": 40, "cu
 
 def hospital(folder: Path, end: str) -> Path:
     """The database as it is when its data reach `end`."""
-    files = {name: folder / f"{end}.{name}" for name in ("database", "oracle", "manifest")}
-    demo_hospital.main(stage.Job(DEMO | {"end": end, "leak": []}, files))
-    return files["database"]
+    return omop_db.demo(folder / end, DEMO | {"end": end, "leak": []})
 
 
 @pytest.fixture(scope="module")

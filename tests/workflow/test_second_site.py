@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-import demo_hospital
 import omop_db
 import replay
 import replay_job
 import second_site
 import tried
-from lib import shards, stage
+from lib import shards
 from second_site import YEARS, old_id
 
 DEMO: dict[str, Any] = {"seed": 1, "patients": 1000, "start": "2011-01-01", "end": "2021-12-31", "note_words": 30}
@@ -39,8 +38,7 @@ THIRD = "the summary was written on the third day after discharge, more than 72 
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    demo_hospital.main(stage.Job(DEMO, {name: folder / name for name in ("database", "oracle", "manifest")}))
-    return folder
+    return omop_db.demo(folder, DEMO).parent
 
 
 @pytest.fixture(scope="module")
