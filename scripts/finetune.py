@@ -2,7 +2,8 @@
 
 Checkpoints live in the work folder under a hash of settings, data and code: killed at any moment, the next attempt
 goes on from the newest whole one and ends with the same weights; a training that was finished before is published
-again without training. SIGTERM or SIGUSR1: a checkpoint at the end of the step, then exit status 75.
+again without training. SIGTERM, SIGUSR1 or the approaching end of a SLURM job's time: a checkpoint at the end of the
+step, then back into the queue, or exit status 75.
 """
 
 import os
@@ -10,11 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from lib import checkpoints, devices, learned, offline, shards, stage
+from lib import checkpoints, devices, interruption, learned, offline, shards, slurm, stage
 
 LAUNCHED = "NOTECAST_LAUNCHED"  # in the environment of a process that torchrun has started for one of ours
+REQUEUED_SECONDS = 120
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: the training is not complete, run it again
 FINAL = {
     "config": "config.json",
@@ -60,6 +63,7 @@ def _train(job: stage.Job, folder: Path) -> None:
         job.say(f"one process on each of {len(given)} GPUs")
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={len(given)}"]
         stopped: list[int] = []
+        due = interruption.deadline(slurm.end(), time.time())
         with subprocess.Popen([*command, "--", *sys.argv], env=os.environ | {LAUNCHED: "1"}) as launched:
 
             def forward(number: int, _: object) -> None:
@@ -68,8 +72,10 @@ def _train(job: stage.Job, folder: Path) -> None:
 
             for number in (signal.SIGTERM, signal.SIGUSR1):
                 signal.signal(number, forward)
-        if stopped and launched.returncode:
-            raise SystemExit(TRY_AGAIN)  # what was saved the processes have said
+        late = due is not None and time.time() >= due
+        if launched.returncode and (stopped or late):  # what was saved the processes have said
+            _come_back(job, late and not stopped)
+            raise SystemExit(TRY_AGAIN)
         if launched.returncode:
             status = launched.returncode
             raise stage.StageError(f"the training's processes ended with status {status}; the private log says why")
@@ -82,7 +88,19 @@ def _fit(job: stage.Job, folder: Path) -> None:
     interrupted = fitting.fit(job.settings, job.files, folder, job.tell)
     if interrupted:
         job.say(f"{interrupted}: saved at the end of the step; run again to go on from there")
+        if LAUNCHED not in os.environ:
+            _come_back(job, interrupted == interruption.TIME)
         raise SystemExit(TRY_AGAIN)
+
+
+def _come_back(job: stage.Job, out_of_time: bool) -> None:
+    """A job of SLURM's whose time is over goes back into the queue by itself, and takes no retry of Snakemake's.
+
+    Where the site or the profile does not let it, the exit status asks for a retry.
+    """
+    if out_of_time and slurm.requeue():
+        job.say("the job goes back into the queue")
+        time.sleep(REQUEUED_SECONDS)  # it is ended meanwhile
 
 
 def _publish(job: stage.Job, final: Path) -> None:

@@ -238,15 +238,15 @@ def test_two_processes_do_not_change_the_result(whole_batch, tmp_path, device_ba
         assert all(abs(a[k] - b[k]) < 1e-5 for k in ("train_loss", "tuning_loss", "tuning_auroc"))
 
 
-def launched(settings, files, log, stop=None) -> int:
+def launched(settings, files, log, stop=None, **given) -> int:
     """The stage as the workflow calls it, two made-up GPUs its own; `stop`: a signal once it trains."""
     words = [sys.executable, str(SCRIPT), "--settings", json.dumps(settings), "--code", "c"]
     for name, path in files.items():
         words += [f"--{name}", *([str(path)] if not isinstance(path, list) else map(str, path))]
     own = {"CUDA_VISIBLE_DEVICES": "0,1", "NOTECAST_GPUS": "2", "NOTECAST_LOG": str(log), "OMP_NUM_THREADS": "1"}
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("SLURM_JOB_ID", "WORLD_SIZE")
-    } | own
+    environment = (
+        {name: value for name, value in os.environ.items() if name not in ("SLURM_JOB_ID", "WORLD_SIZE")} | own | given
+    )
     with open(log.with_suffix(".private"), "w") as private:
         process = subprocess.Popen(words, env=environment, stdout=private, stderr=private)
     while stop and process.poll() is None and not list(files["work"].glob("*/checkpoint-*")):
@@ -349,3 +349,22 @@ def test_as_a_command(data, reference, tmp_path):
     assert "tuning AUROC" in said and "Warning" not in said
     expected = tiny.published(reference)
     assert {name: content for name, content in tiny.published(tmp_path / "out").items() if name in expected} == expected
+
+
+def test_a_job_saves_before_its_time_is_over_and_goes_back_into_the_queue(tmp_path):
+    (tmp_path / "bin").mkdir()
+    soon = "from datetime import datetime, timedelta; print((datetime.now() + timedelta(seconds=8)).isoformat()[:19])"
+    scripts = {"squeue": f'{sys.executable} -c "{soon}"', "scontrol": f'echo "$@" >> {tmp_path}/told; kill $PPID'}
+    for name, body in scripts.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    data = tiny.dataset(tmp_path / "data", rows=600)
+    settings = tiny.settings(dropout=0.0, learning_rate=0.001, epochs=80, patience=400)
+    files, log = tiny.files(data, tmp_path / "out"), tmp_path / "run.log"
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    status = launched(settings, files, log, SLURM_JOB_ID="7", PATH=path, CUDA_VISIBLE_DEVICES="")
+    assert status == -signal.SIGTERM, log.read_text()  # as SLURM ends what it puts back
+    assert (tmp_path / "told").read_text() == "requeue 7\n"
+    assert "the job's time is nearly over: saved at the end of the step" in log.read_text()
+    assert list(files["work"].glob("*/checkpoint-*"))
+    assert not files["manifest"].exists()

@@ -5,6 +5,7 @@ whole once its manifest is there; then the checkpoints go.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lib import batches, checkpoints, learned, models, shards, subsets, trainer
+from lib import batches, checkpoints, learned, models, shards, slurm, subsets, trainer
+from lib.interruption import Interruption, deadline
 from lib.stage import StageError
 from lib.training import History, plan
 
@@ -34,8 +36,9 @@ class Part:
 def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> str | None:
     """Train in `folder` until `folder`/final is whole, going on from the newest whole checkpoint there.
 
-    `files`: train, tuning, tokenizer, and start (the files of one folder, or none). Returns None when finished, or the
-    name of the signal that stopped it before. StageError for data, settings or devices that do not fit.
+    `files`: train, tuning, tokenizer, and start (the files of one folder, or none). Returns None when finished, or what
+    stopped it before: the name of a signal, or `interruption.TIME`. StageError for data, settings or devices that do
+    not fit.
     """
     training, names = settings["training"], settings["task"]["class_names"]
     trainer.prepare_device(training["cpu_threads"])
@@ -50,7 +53,8 @@ def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say
     steps = plan(training, len(train), trainer.processes())
     history = History(_metric(training["metric"], tuning.labels, say), training["patience"])
     pad = models.pad_id(tokenizer)
-    with trainer.Interruption().listening() as interruption:
+    due = deadline(slurm.end(), time.time())
+    with Interruption(due).listening() as interruption:
         run = trainer.NoteTrainer(model, train, tuning, steps, training, history, folder, seed, pad, interruption, say)
         if run.is_world_process_zero():
             learned.note(folder / learned.LIST, *(part.persons for part in parts.values()))

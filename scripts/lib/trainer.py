@@ -5,16 +5,15 @@
 - Examples come in an order that seed and epoch decide (`batches`), so that a resumed epoch goes on where it stopped.
 - Evaluations and checkpoints fall on the parts of an epoch; patience and the best step follow from the history, which
   each checkpoint holds. A checkpoint is sealed when all of it is written (`checkpoints`).
-- A signal asks for a checkpoint at the end of the step; the caller learns that the training is not complete.
+- A signal or a deadline asks for a checkpoint at the end of the step; the caller learns that the training is not
+  complete.
 """
 
 import ctypes
 import os
-import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +24,7 @@ from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallba
 from transformers.trainer_callback import PrinterCallback
 
 from lib import batches, checkpoints, shards, training_state
+from lib.interruption import Interruption
 from lib.stage import StageError
 from lib.training import History, Plan, tuning_metrics
 
@@ -40,26 +40,6 @@ def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tens
 
 def _metrics(output: EvalPrediction) -> dict[str, Any]:
     return tuning_metrics(cast(Any, output.predictions), cast(Any, output.label_ids))
-
-
-class Interruption:
-    """Set by SIGTERM or SIGUSR1; the training looks at it when a step ends."""
-
-    def __init__(self) -> None:
-        self.name: str | None = None
-
-    @contextmanager
-    def listening(self) -> Iterator["Interruption"]:
-        numbers = (signal.SIGTERM, signal.SIGUSR1)
-        before = {number: signal.signal(number, self._note) for number in numbers}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _note(self, number: int, _frame: Any) -> None:
-        self.name = signal.Signals(number).name
 
 
 class Pace(TrainerCallback):
@@ -90,7 +70,7 @@ class Pace(TrainerCallback):
             shared = torch.tensor(int(flag), device=args.device)
             torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
             flag = bool(shared.item())
-            self._interruption.name = self._interruption.name or ("a signal to another process" if flag else None)
+            self._interruption.note("a signal to another process" if flag else None)
         return flag
 
     def _line(self, step: int, now: float) -> str:
