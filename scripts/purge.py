@@ -11,11 +11,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-from lib import optouts, purge
+from lib import config_files, optouts, purge
 from lib.config import Config
-from lib.config_errors import ConfigError, validated
+from lib.config_errors import ConfigError
 from lib.stage import StageError, without_data
 
 
@@ -23,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _arguments(argv)
     os.umask(0o077)
     try:
-        config = _configured(arguments.configfile)
+        config = config_files.read(arguments.configfile)
         private = Path(config.private_root, config.name)
         ids = _ids([arguments.patients] if arguments.patients else _lists(config, private), config.source.id_type)
         purge.run(private, Path("results", config.name), ids, arguments.remove, print)
@@ -42,23 +41,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--patients", metavar="FILE", help="ids, one a line; - for standard input (source.exclusions)")
     parser.add_argument("--remove", action="store_true", help="remove what is listed, and record it")
     return parser.parse_args(argv)
-
-
-def _configured(files: list[Path]) -> Config:
-    """The configuration as the workflow understands it: files overlaid, on the demo's if they have no source."""
-    from snakemake.common.configfile import load_configfile
-    from snakemake.utils import update_config
-
-    config: dict[str, Any] = {}
-    for path in files:
-        if not path.is_file():
-            raise ConfigError(f"there is no file {path}")
-        update_config(config, load_configfile(path))
-    if "source" not in config:
-        demo = load_configfile("config/config.yaml")
-        update_config(demo, config)
-        config = demo
-    return validated(Config, config)
 
 
 def _lists(config: Config, private: Path) -> list[str]:
