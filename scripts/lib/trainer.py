@@ -27,6 +27,7 @@ from lib import batches, checkpoints, shards, training_state
 from lib.interruption import Interruption
 from lib.stage import StageError
 from lib.training import History, Plan, tuning_metrics
+from lib.usage import Usage
 
 HISTORY = "history.json"
 SECONDS_BETWEEN_LINES = 10.0
@@ -49,6 +50,12 @@ class Pace(TrainerCallback):
         self._plan = plan
         self._interruption = interruption
         self._say = say
+        self._usage = Usage()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self._usage.sample()
+            self._say(f"used: {self._usage.line()}")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._began = self._said = time.monotonic()
@@ -62,6 +69,7 @@ class Pace(TrainerCallback):
         now = time.monotonic()
         if state.is_world_process_zero and now - self._said >= SECONDS_BETWEEN_LINES:
             self._say(self._line(state.global_step, now))
+            self._usage.sample()
             self._said, self._said_step = now, state.global_step
 
     def _signalled(self, args: Any) -> bool:
