@@ -8,15 +8,11 @@ step, then back into the queue, or exit status 75.
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from lib import checkpoints, devices, interruption, learned, offline, shards, slurm, stage
+from lib import checkpoints, devices, interruption, launch, learned, offline, shards, slurm, stage
 
-LAUNCHED = "NOTECAST_LAUNCHED"  # in the environment of a process that torchrun has started for one of ours
 REQUEUED_SECONDS = 120
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: the training is not complete, run it again
 FINAL = {
@@ -32,7 +28,7 @@ FINAL = {
 def main(job: stage.Job) -> None:
     offline.go()
     folder = job.path("work") / _key(job)
-    if LAUNCHED in os.environ or int(os.environ.get("RANK", "0")):
+    if launch.LAUNCHED in os.environ or int(os.environ.get("RANK", "0")):
         _fit(job, folder)
         raise SystemExit(0)  # one process publishes
     with checkpoints.lock(folder):
@@ -55,29 +51,20 @@ def _key(job: stage.Job) -> str:
 
 
 def _train(job: stage.Job, folder: Path) -> None:
-    """On the devices that are this training's own; on several by as many processes, which torchrun starts."""
+    """On the devices that are this training's own; on several by as many processes."""
     with devices.leased(int(os.environ.get("NOTECAST_GPUS", "1")), job.say) as given:
-        if len(given) < 2 or "WORLD_SIZE" in os.environ:
+        if "WORLD_SIZE" in os.environ or (len(given) < 2 and launch.nodes() == 1):
             _fit(job, folder)
             return
-        job.say(f"one process on each of {len(given)} GPUs")
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={len(given)}"]
-        stopped: list[int] = []
+        several = max(len(given), 1)
+        job.say(f"one process on each of {several} GPUs of {launch.nodes()} nodes")
         due = interruption.deadline(slurm.end(), time.time())
-        with subprocess.Popen([*command, "--", *sys.argv], env=os.environ | {LAUNCHED: "1"}) as launched:
-
-            def forward(number: int, _: object) -> None:
-                stopped.append(number)
-                launched.send_signal(signal.SIGTERM)  # torchrun hands on no other
-
-            for number in (signal.SIGTERM, signal.SIGUSR1):
-                signal.signal(number, forward)
+        status, stopped = launch.run(several)
         late = due is not None and time.time() >= due
-        if launched.returncode and (stopped or late):  # what was saved the processes have said
+        if status and (stopped or late):  # what was saved the processes have said
             _come_back(job, late and not stopped)
             raise SystemExit(TRY_AGAIN)
-        if launched.returncode:
-            status = launched.returncode
+        if status:
             raise stage.StageError(f"the training's processes ended with status {status}; the private log says why")
 
 
@@ -88,7 +75,7 @@ def _fit(job: stage.Job, folder: Path) -> None:
     interrupted = fitting.fit(job.settings, job.files, folder, job.tell)
     if interrupted:
         job.say(f"{interrupted}: saved at the end of the step; run again to go on from there")
-        if LAUNCHED not in os.environ:
+        if launch.LAUNCHED not in os.environ:
             _come_back(job, interrupted == interruption.TIME)
         raise SystemExit(TRY_AGAIN)
 

@@ -260,7 +260,22 @@ def test_on_two_devices_a_launcher_starts_two_processes(whole_batch, tmp_path):
     settings, data, out = whole_batch
     log = tmp_path / "run.log"
     assert launched(settings, tiny.files(data, tmp_path / "out"), log) == 0, log.read_text()
-    assert "one process on each of 2 GPUs" in log.read_text() and "= 8 x 1 x 2" in log.read_text()
+    assert "one process on each of 2 GPUs of 1 nodes" in log.read_text() and "= 8 x 1 x 2" in log.read_text()
+    assert _largest_difference(_weights(out), _weights(tmp_path / "out")) < 1e-5
+
+
+def test_on_two_nodes_srun_starts_a_launcher_on_each(whole_batch, tmp_path):
+    """The nodes are two of one machine: srun is made up, and starts what it is given as often as there are nodes."""
+    (tmp_path / "bin").mkdir()
+    body = 'while [ "${1#--}" != "$1" ]; do shift; done\n"$@" & one=$!\n"$@" & two=$!\nwait $one && wait $two\n'
+    (tmp_path / "bin" / "srun").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{body}')
+    (tmp_path / "bin" / "srun").chmod(0o755)
+    settings, data, out = whole_batch
+    log, path = tmp_path / "run.log", f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    job = {"SLURM_JOB_ID": "77", "SLURM_JOB_NUM_NODES": "2", "CUDA_VISIBLE_DEVICES": "0", "PATH": path}
+    assert launched(settings, tiny.files(data, tmp_path / "out"), log, **job) == 0, log.read_text()
+    assert "--nodes=2 --ntasks=2 --ntasks-per-node=1" in (tmp_path / "asked").read_text()
+    assert "= 8 x 1 x 2" in log.read_text()
     assert _largest_difference(_weights(out), _weights(tmp_path / "out")) < 1e-5
 
 
