@@ -9,6 +9,7 @@ import pytest
 from kerberos import Kerberos
 from postgres import Postgres
 from proxy import Proxy
+from slurm import Slurm
 
 
 @pytest.fixture(scope="session")
@@ -42,5 +43,13 @@ def researcher(kdc: Kerberos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def proxy(postgres: Postgres) -> Iterator[Proxy]:
     """A network of this test's own between it and the database server."""
     running = Proxy(postgres.port)
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """The cluster, shared: a test leaves its partitions up and its node running."""
+    running = Slurm()
     yield running
     running.end()

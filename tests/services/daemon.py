@@ -39,9 +39,16 @@ def free_port() -> int:
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, user: str | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    user: str | None = None,
+    orphaned: signal.Signals = signal.SIGQUIT,
 ) -> subprocess.Popen[bytes]:
-    """The server as a child that ends with this process, however this process ends; what it says goes to `log`."""
+    """The server as a child that ends with this process, however this process ends; what it says goes to `log`.
+
+    `orphaned`: the signal that then ends it; not every server heeds SIGQUIT, which ends a PostgreSQL at once.
+    """
     libc = ctypes.CDLL(None)
     with log.open("ab") as said:
         return subprocess.Popen(
@@ -51,7 +58,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            preexec_fn=lambda: libc.prctl(_DIE_WITH_PARENT, signal.SIGQUIT),
+            preexec_fn=lambda: libc.prctl(_DIE_WITH_PARENT, orphaned),
             start_new_session=True,  # a Ctrl-C is pytest's, not the server's
             **as_user(user),
         )
