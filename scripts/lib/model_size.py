@@ -1,9 +1,10 @@
-"""How many weights a model has, by its shape, before it is there."""
+"""How many weights a model has, by its shape, before it is there; and what training one costs."""
 
 from collections.abc import Mapping
 from typing import Any
 
 VOCABULARY = 50_000  # of a tokenizer whose size the configuration does not tell
+FLOPS = 6  # a parameter and token: 2 forward, 4 backward (Kaplan et al. 2020, arXiv:2001.08361)
 
 
 def parameters(shape: Mapping[str, Any] | None) -> int | None:

@@ -132,16 +132,19 @@ class SourceSettings:
         }
 
     def _size(self, name: str) -> dict[str, Any]:
-        """What a finetune's cost depends on; shape is null where no file tells it."""
+        """What a finetune's cost depends on."""
+        model = self._config.models[name]
+        return {"shape": self.shape(name), "max_tokens": model.max_tokens, "epochs": model.training.epochs}
+
+    def shape(self, name: str) -> dict[str, Any] | None:
+        """What the number of a model's weights follows from; None where no file tells it."""
         model = self._config.models[name]
         trained = self._config.tokenizers[model.tokenizer].wordpiece
-        shape: dict[str, Any] | None = None
         if model.start.scratch:
             shape = model.start.scratch.model_dump(include={"hidden_size", "layers", "intermediate_size"})
-            shape["vocabulary"] = trained.vocab_size if trained else model_size.VOCABULARY
-        elif (path := self._plan.start_folder(name) / "config.json").is_file():
-            shape = model_size.shape_of(read_json(path))
-        return {"shape": shape, "max_tokens": model.max_tokens, "epochs": model.training.epochs}
+            return shape | {"vocabulary": trained.vocab_size if trained else model_size.VOCABULARY}
+        path = self._plan.start_folder(name) / "config.json"
+        return model_size.shape_of(read_json(path)) if path.is_file() else None
 
     def _queries(self, cohort: str) -> list[str]:
         return [f"{self._config.cohorts[cohort].sql}{ending}" for ending in (".sql", ".labels.sql")]

@@ -18,7 +18,6 @@ CHARACTERS_A_TOKEN = 4.2
 SPECIAL_TOKENS = 2
 BYTES_A_TOKEN = 2
 STORED = 0.35  # of a byte of clinical English, in zstd Parquet; extracted and clean texts are kept
-FLOPS = 6  # a parameter and token: 2 forward, 4 backward (Kaplan et al. 2020, arXiv:2001.08361)
 
 
 Item = TypeVar("Item")
@@ -87,7 +86,7 @@ def _model(counted: Mapping[str, Counted], model: Mapping[str, Any], settings: M
         trained = sum(rows if size == "all" else min(size, rows) for size in settings["sizes"])
         seen += trained * settings["seeds"] * model["epochs"] * mean
     stored += sum(mean * counted[name].sum("with_note") for name, mean in each.items())
-    hours = FLOPS * weights * seen / (settings["teraflops"] * 1e12) / 3600 if weights else None
+    hours = model_size.FLOPS * weights * seen / (settings["teraflops"] * 1e12) / 3600 if weights else None
     return {
         "parameters": weights,
         "max_tokens": model["max_tokens"],
