@@ -14,6 +14,7 @@ from pathlib import Path
 from lib import checkpoints, devices, interruption, launch, learned, offline, shards, slurm, stage
 
 REQUEUED_SECONDS = 120
+SAVING_SECONDS = 90  # a job that was cancelled has SLURM's KillWait, 30 s by default, to save and let go
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: the training is not complete, run it again
 FINAL = {
     "config": "config.json",
@@ -31,7 +32,7 @@ def main(job: stage.Job) -> None:
     if launch.LAUNCHED in os.environ or int(os.environ.get("RANK", "0")):
         _fit(job, folder)
         raise SystemExit(0)  # one process publishes
-    with checkpoints.lock(folder):
+    with checkpoints.lock(folder, SAVING_SECONDS if slurm.job() else 0):
         final = folder / "final"
         damage = checkpoints.fault(final) or (None if (folder / learned.LIST).is_file() else "no list of patients")
         if damage:
@@ -53,13 +54,13 @@ def _key(job: stage.Job) -> str:
 def _train(job: stage.Job, folder: Path) -> None:
     """On the devices that are this training's own; on several by as many processes."""
     with devices.leased(int(os.environ.get("NOTECAST_GPUS", "1")), job.say) as given:
-        if "WORLD_SIZE" in os.environ or (len(given) < 2 and launch.nodes() == 1):
+        nodes, several = slurm.nodes(), max(len(given), 1)
+        if "WORLD_SIZE" in os.environ or nodes * several == 1:
             _fit(job, folder)
             return
-        several = max(len(given), 1)
-        job.say(f"one process on each of {several} GPUs of {launch.nodes()} nodes")
+        job.say(f"one process on each of {several} GPUs of {nodes} nodes")
         due = interruption.deadline(slurm.end(), time.time())
-        status, stopped = launch.run(several)
+        status, stopped = launch.run(several, nodes)
         late = due is not None and time.time() >= due
         if status and (stopped or late):  # what was saved the processes have said
             _come_back(job, late and not stopped)

@@ -5,6 +5,7 @@ Children are forked from a server that has imported torch, so that one costs a t
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -129,7 +130,8 @@ def start(
     """Start a finetune in a child; `kill` = (place, n) sends it a signal when it comes to a place the n-th time.
 
     Places: step (in the middle of the n-th training step of this process), save (checkpoint written, not sealed),
-    evaluate, finish (`final` written up to its manifest), publish. The exit code is that of the command.
+    evaluate, finish (`final` written up to its manifest), publish. At the place full, the n-th checkpoint, files can
+    no longer grow, as on a full disk. The exit code is that of the command.
     """
     context = multiprocessing.get_context("forkserver")
     os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
@@ -174,6 +176,7 @@ def _kill_at(place: str, count: int, number: int) -> None:
         "save": (checkpoints, "seal"),
         "finish": (shards, "manifest"),
         "publish": (finetune, "_publish"),
+        "full": (trainer.NoteTrainer, "_save_whole"),
     }
     owner, name = places[place]
     original: Callable[..., Any] = getattr(owner, name)
@@ -181,7 +184,9 @@ def _kill_at(place: str, count: int, number: int) -> None:
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         calls[0] += 1
-        if calls[0] == count:
+        if calls[0] == count and place == "full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        elif calls[0] == count:
             os.kill(os.getpid(), number)
         return original(*args, **kwargs)
 

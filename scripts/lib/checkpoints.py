@@ -10,10 +10,11 @@ import fcntl
 import hashlib
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lib import canonical_json, shards
 from lib.files import flush
@@ -36,18 +37,27 @@ def sources(folder: Path) -> str:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Hold the folder alone; StageError if another process holds it. The system lets go when a process dies."""
+def lock(folder: Path, wait_seconds: float = 0) -> Iterator[None]:
+    """Hold the folder alone; StageError if another process holds it for so long. It is let go when a process dies."""
     folder.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + wait_seconds
     with open(folder / "lock", "a") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StageError(
-                f"another process is training in {folder.name} of the work folder ({error.strerror}); "
-                "wait for it, or end it, and run again"
-            ) from error
+        while not _locked(file):
+            if time.monotonic() >= until:
+                raise StageError(
+                    f"another process is training in {folder.name} of the work folder; "
+                    "wait for it, or end it, and run again"
+                )
+            time.sleep(0.5)
         yield
+
+
+def _locked(file: TextIO) -> bool:
+    """By lockf, which holds between the machines of a shared file system too."""
+    with suppress(OSError):
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def seal(folder: Path) -> None:

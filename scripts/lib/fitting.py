@@ -158,6 +158,7 @@ def _history(
         "evaluations": history.evaluations,
         "best": history.best(),
         "steps": {"planned": planned, "taken": history.last_step},
+        "processes": history.processes,
         "stopped_early": history.last_step < planned,
         # The best step may lie before an interruption; only the last weights show that resuming changed nothing.
         "last_weights_sha256": weights,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
 from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -128,10 +129,13 @@ class NoteTrainer(Trainer):
     def resume(self, step: int | None) -> None:
         """Train from the whole checkpoint of `step` (None: from the start) until done, exhausted or interrupted."""
         if step is None:
+            self._history.goes_on(0, self.args.world_size)
             self.train()
             return
         checkpoint = checkpoints.path_of(self._folder, step)
         self._history.restore(shards.read_json(checkpoint / HISTORY))
+        if (before := self._history.goes_on(step, self.args.world_size)) and self.is_world_process_zero():
+            self._say(f"made by {before} processes; {self.args.world_size} go on, equal but for the last digits")
         self._interval.fill_(self._history.loss_sum)
         if step < self._plan.steps and not self._history.exhausted():
             self.train(resume_from_checkpoint=str(checkpoint))
@@ -169,7 +173,19 @@ class NoteTrainer(Trainer):
         return metrics
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """As the library, then sealed. StageError where it cannot be written; those before it are left as they are."""
         folder = checkpoints.path_of(self._folder, self.state.global_step)
+        try:
+            self._save_whole(folder, model, trial)
+        except (OSError, SafetensorError) as error:
+            checkpoints.remove(folder)
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise StageError(
+                f"{folder.name} could not be saved ({reason}): see whether the disk with the private root is full, "
+                "and run again, to go on from the checkpoint before it"
+            ) from error
+
+    def _save_whole(self, folder: Path, model: Any, trial: Any) -> None:
         if self.args.should_save and folder.exists():
             checkpoints.remove(folder)  # left there by a process that died; what is whole is never saved again
         self.accelerator.wait_for_everyone()

@@ -98,8 +98,9 @@ def tuning_metrics(logits: NDArray[Any], labels: NDArray[np.int64]) -> dict[str,
 
 @dataclass
 class History:
-    """The evaluations of a training in order, and the sum of step losses since the last one.
+    """The evaluations of a training in order, the sum of step losses since the last one, and who trained from when.
 
+    `processes` says from which step on how many trained, with an entry more wherever that changed at a resume.
     `metric` is "auroc" (higher is better) or "loss" (lower is better): what chooses the best step.
     """
 
@@ -107,6 +108,7 @@ class History:
     patience: int
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     loss_sum: float = 0.0
+    processes: list[dict[str, int]] = field(default_factory=list)
 
     @property
     def last_step(self) -> int:
@@ -139,10 +141,18 @@ class History:
         self.evaluations.append(evaluation | {f"tuning_{name}": value for name, value in tuning.items()})
         self.loss_sum = 0.0
 
+    def goes_on(self, step: int, processes: int) -> int | None:
+        """Note how many processes train from here on; how many there were before, where that was another number."""
+        before = self.processes[-1]["processes"] if self.processes else None
+        if processes != before:
+            self.processes.append({"from_step": step, "processes": processes})
+        return None if processes == before else before
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"evaluations": self.evaluations, "loss_sum": self.loss_sum}
+        return {"evaluations": self.evaluations, "loss_sum": self.loss_sum, "processes": self.processes}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.evaluations = list(state["evaluations"])
         self.loss_sum = state["loss_sum"]
+        self.processes = list(state["processes"])
