@@ -45,6 +45,7 @@ def test_what_is_published_loads_and_has_learnt(data, reference):
     assert tokenizer.model_max_length == tiny.MAX_TOKENS and tokenizer.pad_token_id == 0
     history = shards.read_json(reference / "history.json")
     assert history["best"]["tuning_auroc"] > 0.9
+    assert history["processes"] == [{"from_step": 0, "processes": 1}]
     assert history["stopped_early"] and 18 < history["steps"]["taken"] < history["steps"]["planned"] == 48
     scores = [evaluation["tuning_auroc"] for evaluation in history["evaluations"]]
     assert scores.index(max(scores)) == len(scores) - 1 - 3, "stops after 3 evaluations that were no better"
@@ -142,6 +143,18 @@ def test_a_damaged_checkpoint_is_left_for_the_one_before(data, reference, tmp_pa
     assert tiny.published(tmp_path / "out") == tiny.published(reference)
 
 
+def test_a_full_disk_is_told_and_keeps_the_checkpoint_before(data, reference, tmp_path):
+    files = tiny.files(data, tmp_path / "out")
+    assert tiny.run(tiny.settings(), files, tmp_path / "log", kill=("full", 4)) == 1
+    said = (tmp_path / "log").read_text()
+    assert "error: checkpoint-12 could not be saved (" in said and "File too large" in said
+    assert {path.name for path in (tmp_path / "out" / "work").glob("*/checkpoint-*")} >= {"checkpoint-9"}
+    assert not list((tmp_path / "out" / "work").glob("*/checkpoint-12"))
+    assert tiny.run(tiny.settings(), files, tmp_path / "log") == 0
+    assert "going on from checkpoint-9" in (tmp_path / "log").read_text()
+    assert tiny.published(tmp_path / "out") == tiny.published(reference)
+
+
 def test_checkpoints_are_pruned_and_go_when_finished(data, reference, tmp_path):
     assert not list((reference / "work").glob("*/checkpoint-*"))
     files = tiny.files(data, tmp_path / "out")
@@ -219,23 +232,59 @@ def test_accumulation_does_not_change_the_result(whole_batch, tmp_path, device_b
     assert np.allclose(*losses, atol=1e-5)
 
 
-@pytest.mark.parametrize("device_batch", [16, 4])
-def test_two_processes_do_not_change_the_result(whole_batch, tmp_path, device_batch):
-    settings, data, out = whole_batch
-    settings = settings | {"training": settings["training"] | {"max_device_batch": device_batch}}
-    files = tiny.files(data, tmp_path / "out")
-    launcher = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29500 + device_batch)}
+def _two_processes(settings, data, folder, port):
+    files = tiny.files(data, folder / "out")
+    launcher = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     children = [
-        tiny.start(settings, files, tmp_path / f"log{r}", environment=launcher | {"RANK": str(r), "LOCAL_RANK": str(r)})
+        tiny.start(settings, files, folder / f"log{r}", environment=launcher | {"RANK": str(r), "LOCAL_RANK": str(r)})
         for r in range(2)
     ]
     for child in children:
         child.join(120)
-    assert [child.exitcode for child in children] == [0, 0], (tmp_path / "log0").read_text()
+    assert [child.exitcode for child in children] == [0, 0], (folder / "log0").read_text()
+
+
+@pytest.mark.parametrize("device_batch", [16, 4])
+def test_two_processes_do_not_change_the_result(whole_batch, tmp_path, device_batch):
+    settings, data, out = whole_batch
+    settings = settings | {"training": settings["training"] | {"max_device_batch": device_batch}}
+    _two_processes(settings, data, tmp_path, 29500 + device_batch)
     assert _largest_difference(_weights(out), _weights(tmp_path / "out")) < 1e-5
     one, two = (shards.read_json(o / "history.json")["evaluations"] for o in (out, tmp_path / "out"))
     for a, b in zip(one, two, strict=True):
         assert all(abs(a[k] - b[k]) < 1e-5 for k in ("train_loss", "tuning_loss", "tuning_auroc"))
+
+
+def test_with_dropout_two_processes_differ_no_more_than_another_seed(tmp_path):
+    data = tiny.dataset(tmp_path / "data", rows=300)
+
+    def best(out):
+        return [shards.read_json(out / "history.json")["best"][f"tuning_{name}"] for name in ("loss", "auroc")]
+
+    seeds = []
+    for seed in range(4):
+        settings = tiny.settings(dropout=0.1, epochs=4, patience=40) | {"seed": seed}
+        files = tiny.files(data, tmp_path / str(seed))
+        assert tiny.run(settings, files, tmp_path / "log") == 0, (tmp_path / "log").read_text()
+        seeds.append(best(tmp_path / str(seed)))
+    _two_processes(settings, data, tmp_path, 29530)
+    for value, others in zip(best(tmp_path / "out"), zip(*seeds, strict=True), strict=True):
+        noise = max(others) - min(others)
+        assert min(others) - noise < value < max(others) + noise, (value, others)
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_another_number_of_processes_goes_on_and_is_recorded(whole_batch, tmp_path, numbers):
+    settings, data, out = whole_batch
+    settings = settings | {"training": settings["training"] | {"evaluations_per_epoch": 4}}
+    files, log = tiny.files(data, tmp_path / "out"), tmp_path / "log"
+    for processes, send in zip(numbers, (signal.SIGTERM, None), strict=True):
+        given = {"CUDA_VISIBLE_DEVICES": ",".join("01"[:processes]), "NOTECAST_GPUS": str(processes)}
+        assert launched(settings, files, log, send, **given) == (75 if send else 0), log.read_text()
+    history = shards.read_json(files["history"])
+    assert [entry["processes"] for entry in history["processes"]] == list(numbers)
+    assert f"made by {numbers[0]} processes; {numbers[1]} go on" in log.read_text()
+    assert _largest_difference(_weights(out), _weights(tmp_path / "out")) < 1e-5
 
 
 def launched(settings, files, log, stop=None, **given) -> int:
@@ -269,10 +318,12 @@ def test_on_two_nodes_srun_starts_a_launcher_on_each(whole_batch, tmp_path):
     (tmp_path / "bin").mkdir()
     body = 'while [ "${1#--}" != "$1" ]; do shift; done\n"$@" & one=$!\n"$@" & two=$!\nwait $one && wait $two\n'
     (tmp_path / "bin" / "srun").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{body}')
-    (tmp_path / "bin" / "srun").chmod(0o755)
+    (tmp_path / "bin" / "squeue").write_text("#!/bin/sh\necho 2\n")
+    for name in ("srun", "squeue"):
+        (tmp_path / "bin" / name).chmod(0o755)
     settings, data, out = whole_batch
     log, path = tmp_path / "run.log", f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    job = {"SLURM_JOB_ID": "77", "SLURM_JOB_NUM_NODES": "2", "CUDA_VISIBLE_DEVICES": "0", "PATH": path}
+    job = {"SLURM_JOB_ID": "77", "CUDA_VISIBLE_DEVICES": "0", "PATH": path}
     assert launched(settings, tiny.files(data, tmp_path / "out"), log, **job) == 0, log.read_text()
     assert "--nodes=2 --ntasks=2 --ntasks-per-node=1" in (tmp_path / "asked").read_text()
     assert "= 8 x 1 x 2" in log.read_text()

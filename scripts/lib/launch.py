@@ -14,35 +14,29 @@ LAUNCHED = "NOTECAST_LAUNCHED"  # in the environment of the processes that were 
 FIRST_PORT, PORTS = 29_500, 1_000
 
 
-def nodes() -> int:
-    """How many nodes the job of SLURM's has; 1 outside of one."""
-    return int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) if "SLURM_JOB_ID" in os.environ else 1
-
-
-def command(gpus: int) -> list[str]:
-    """This process's own command line, `gpus` times on each node of the job."""
+def command(gpus: int, nodes: int) -> list[str]:
+    """This process's own command line, `gpus` times on each of the job's `nodes`."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={gpus}"]
-    if (several := nodes()) == 1:
+    if nodes == 1:
         return [*torchrun, "--standalone", "--", *sys.argv]
     job = os.environ["SLURM_JOB_ID"]
     meet = f"{socket.gethostname()}:{FIRST_PORT + int(job) % PORTS}"
     # --overlap: the stage itself runs in a step that has the job's resources.
-    srun = [
-        "srun",
-        "--overlap",
-        f"--nodes={several}",
-        f"--ntasks={several}",
-        "--ntasks-per-node=1",
-        "--kill-on-bad-exit",
-    ]
-    where = [f"--nnodes={several}", f"--rdzv-id={job}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meet}"]
+    srun = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+    where = [f"--nnodes={nodes}", f"--rdzv-id={job}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meet}"]
     return [*srun, "--kill-on-bad-exit", *torchrun, *where, "--", *sys.argv]
 
 
-def run(gpus: int) -> tuple[int, signal.Signals | None]:
+def _environment() -> dict[str, str]:
+    """This process's own, but for what its step of SLURM's was given: `srun` would take the step's one node for all."""
+    of_step = [name for name in os.environ if name.startswith(("SLURM_", "SRUN_")) and name != "SLURM_JOB_ID"]
+    return {name: value for name, value in os.environ.items() if name not in of_step} | {LAUNCHED: "1"}
+
+
+def run(gpus: int, nodes: int) -> tuple[int, signal.Signals | None]:
     """(exit status of the launcher, the signal that this process was sent meanwhile and handed on)."""
     stopped: list[signal.Signals] = []
-    with subprocess.Popen(command(gpus), env=os.environ | {LAUNCHED: "1"}) as launched:
+    with subprocess.Popen(command(gpus, nodes), env=_environment()) as launched:
 
         def forward(number: int, _: object) -> None:
             stopped.append(signal.Signals(number))

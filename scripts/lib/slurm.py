@@ -1,13 +1,16 @@
-"""What a job of SLURM's knows of itself: when its time is over, and how it comes back.
+"""What is asked of SLURM: when a job's time is over, that it comes back, and that those of a head that died are ended.
 
-Asked of `squeue` and `scontrol`, which are on every node; outside a job, or where they do not answer, nothing is known.
+Asked of `squeue`, `scontrol` and `scancel`, which are on every node; where they do not answer, nothing is known.
 """
 
 import os
 import subprocess
+import time
+from collections.abc import Iterable
 from datetime import datetime
 
 SECONDS = 20  # the controller may be busy
+ENDING_SECONDS = 90  # SLURM's KillWait, 30 s by default, and the time to clear away
 
 
 def job() -> str | None:
@@ -24,9 +27,31 @@ def end() -> float | None:
         return None
 
 
+def nodes() -> int:
+    """How many nodes the job has; 1 outside a job. (In a step the environment tells of the step's.)"""
+    said = _said("squeue", "--noheader", f"--jobs={job()}", "--format=%D") if job() else None
+    return int(said) if said and said.strip().isdigit() else 1
+
+
 def requeue() -> bool:
     """Put the job back into the queue, which ends it; False where that is not to be had (--no-requeue)."""
     return bool(job()) and _said("scontrol", "requeue", str(job())) is not None
+
+
+def cancel(names: Iterable[str]) -> int:
+    """End this user's jobs of these names, and wait until they are gone: a training saves first. How many they were."""
+    told = ",".join(filter(None, names))
+    jobs = _queued(told) if told else []
+    if jobs:
+        _said("scancel", *jobs)
+    until = time.monotonic() + ENDING_SECONDS
+    while jobs and _queued(told) and time.monotonic() < until:
+        time.sleep(1)
+    return len(jobs)
+
+
+def _queued(names: str) -> list[str]:
+    return (_said("squeue", "--me", "--noheader", f"--name={names}", "--format=%i") or "").split()
 
 
 def _said(*command: str) -> str | None:

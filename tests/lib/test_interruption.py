@@ -64,3 +64,15 @@ def test_a_job_asks_when_it_ends_and_to_come_back(commands: Path, monkeypatch: p
     assert not slurm.requeue()
     monkeypatch.delenv("SLURM_JOB_ID")
     assert slurm.end() is None and not slurm.requeue()
+
+
+def test_the_jobs_of_dead_heads_are_ended_by_their_numbers_and_no_others(commands: Path) -> None:
+    (commands / "scancel").write_text(f'#!/bin/sh\necho "$@" >> {commands}/cancelled\n: > {commands}/end\n')
+    (commands / "scancel").chmod(0o755)
+    (commands / "end").write_text("11\n12_3\n")
+    assert slurm.cancel(["run-1", "", "run-2"]) == 2
+    assert "--me --noheader --name=run-1,run-2 " in (commands / "asked").read_text()
+    assert (commands / "cancelled").read_text() == "11 12_3\n"
+    (commands / "asked").unlink()
+    assert slurm.cancel([""]) == 0 and slurm.cancel([]) == 0, "no name would be all jobs"
+    assert not (commands / "asked").exists()
