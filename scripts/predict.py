@@ -14,13 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib import offline, openings, shards, stage, subsets
+from lib import devices, offline, openings, shards, stage, subsets
 from lib.stage import StageError
 
 KEYS = ["visit_id", "note_id", "person_id", "index_time"]
 
 
 def main(job: stage.Job) -> None:
+    with devices.leased(1 if job.settings["kind"] == "transformer" else 0, job.say):
+        _write(job)
+
+
+def _write(job: stage.Job) -> None:
     settings = job.settings
     folder = _folder(job.paths("model"), settings)
     if len(job.paths("parts")) != len(job.paths("predictions")):

@@ -12,7 +12,7 @@ import pytest
 import command
 import predict
 import tiny
-from lib import shards
+from lib import devices, shards
 from lib.stage import Job, StageError
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -150,6 +150,17 @@ def test_another_batch_size_moves_no_probability_by_a_millionth(fitted, predicte
 def test_a_model_other_than_asked_for_is_refused(fitted, tmp_path, settings, message):
     with pytest.raises(StageError, match=message):
         predict.main(_job(*fitted, tmp_path, **settings))
+
+
+def test_it_sees_one_gpu_of_the_machine_and_a_baseline_none(fitted, tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    seen = []
+    monkeypatch.setattr(predict, "_write", lambda _: seen.append(devices.visible()))
+    for kind in ("transformer", "tfidf"):
+        predict.main(_job(*fitted, tmp_path, kind=kind))
+    assert [len(names) for names in seen] == [1, 0]
+    assert devices.visible() == ["0", "1"]
 
 
 def test_ids_beyond_the_vocabulary_are_refused(fitted, tmp_path):
