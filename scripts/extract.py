@@ -22,7 +22,6 @@ from lib.fetched import Seen
 from lib.files import append_json, discard
 
 TIMES = ("window_start", "window_end", "known_until")
-SHIPPED = Path(__file__).resolve().parent.parent  # a query's path is relative to here, the repository's root
 
 
 def main(job: stage.Job) -> None:
@@ -80,7 +79,7 @@ def said(connection: Any, query: dict[str, Any] | None, parameters: dict[str, An
     """What a companion query (sql, sql_sha256, dialect) answers, as text; nothing where there is none."""
     if query is None:
         return []
-    path = SHIPPED / query["sql"]
+    path = Path(query["sql"])
     return _answer(connection, path.name, _read(path, query["sql_sha256"]), query, parameters)
 
 
@@ -97,7 +96,7 @@ def fingerprint(connection: Any, settings: dict[str, Any]) -> list[dict[str, str
 
     It is neutral: another fingerprint query extracts nothing again.
     """
-    path = (SHIPPED / settings["sql"]).with_suffix(".fingerprint.sql")
+    path = Path(settings["sql"]).with_suffix(".fingerprint.sql")
     if not path.is_file():
         return None
     times = {name: settings[name] for name in TIMES if name in settings}
@@ -106,7 +105,7 @@ def fingerprint(connection: Any, settings: dict[str, Any]) -> list[dict[str, str
 
 def query(settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """(file name, SQL, parameters) of the query of `settings`."""
-    path = SHIPPED / settings["sql"]
+    path = Path(settings["sql"])
     sql = _read(path, settings["sql_sha256"])
     return path.name, sql, _parameters(settings, sql)
 

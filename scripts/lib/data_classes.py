@@ -37,6 +37,7 @@ NAMES = {
     "unfinished": r"(?!(cache|tmp)/)(.+/)?\.[^/]+\.(tmp|scratch)",
     "any": ".+",
     "source": "[0-9a-f]{12}",
+    "head": "[0-9a-f]{32}",
     "rule": "[a-z_]+",
 }
 
@@ -99,6 +100,9 @@ TABLE = [
     ),
     Kind("<private>/fetched/exclusions.txt", "row", "who has opted out, as the warehouse said"),
     Kind("<private>/fetched/refresh.txt", "row", "what the last refresh told"),
+    Kind("<private>/code/{key}/{kept}", "row", "the scripts and rules that a run began with, for its jobs"),
+    Kind("<private>/stamps/submitted/{head}.yaml", "row", "the configuration of a cluster's queued jobs"),
+    Kind("<private>/stamps/submitted/{head}.jsonl", "row", "hashes of what they are told, and of their code"),
     Kind("<private>/stamps/source/server.json", "row", "the server as jobs open it, nothing secret"),
     Kind("<private>/logs/{any}.log", "text", "what others wrote while a job ran: tracebacks, warnings, prints"),
     Kind("<private>/openings.jsonl", "row", "when the test part was opened, and with which configuration"),

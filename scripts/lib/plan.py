@@ -20,7 +20,9 @@ from lib import canonical_json, optouts, provenance
 from lib.config import Config
 from lib.config_errors import ConfigError
 from lib.files import read_json, write_json
+from lib.needs import Needs
 from lib.settings import Settings
+from lib.submitted import Submitted, Waited
 from lib.windows import windows
 
 DEVELOPMENT_PARTS = ["tuning", "calibration"]
@@ -56,9 +58,11 @@ class Plan:
         self.exclusions = f"{self.private}/stamps/exclusions/list.txt"  # as jobs read it; there even when it is empty
         self.windows = dict(windows(config.source.data_start, config.source.data_end, config.source.window))
         self.main_process = main_process
+        self.noted: Submitted | Waited | None = None  # under a scheduler: see `submitted`
         self._settings = cache(self._settings_of)
         self._stages = Settings(self)
         self._stages.check_files()
+        self.needs = Needs(config, self._stages.shape)
 
     def make_private(self) -> None:
         """Make the folder below which lies what is about patients, its owner's alone whatever the umask."""
@@ -272,7 +276,15 @@ class Plan:
 
     def settings(self, stage: str) -> Callable[[Any], str]:
         """A function of the wildcards, for `params`: the stage's settings as canonical JSON."""
-        return lambda wildcards: self._settings(stage, tuple(sorted(dict(wildcards).items())))
+
+        def told(wildcards: Any) -> str:
+            own = tuple(sorted(dict(wildcards).items()))
+            settings = self._settings(stage, own)
+            if self.noted:
+                self.noted.job(stage, canonical_json(own), settings, self.code(stage))
+            return settings
+
+        return told
 
     def _settings_of(self, stage: str, wildcards: tuple[tuple[str, str], ...]) -> str:
         return canonical_json(getattr(self._stages, stage)(**dict(wildcards)))
@@ -295,8 +307,8 @@ class Plan:
 
         return path
 
-    def environment(self) -> str:
-        """What every job's shell begins with (braces doubled, as Snakemake formats it).
+    def environment(self, code: Path = provenance.ROOT) -> str:
+        """What every job's shell begins with (braces doubled, as Snakemake formats it); `code`: whose scripts run.
 
         This interpreter, no network, files for their owner alone, temporary files and caches in the private folder;
         what cannot change a result, which therefore is in no job's settings; and `logged`.
@@ -306,6 +318,7 @@ class Plan:
         variables = {
             "PATH": f"{Path(sys.executable).parent}:$PATH",
             "NOTECAST_NEUTRAL": neutral.replace('"', '\\"').replace("{", "{{").replace("}", "}}"),
+            "NOTECAST_CODE": f"{code}",
             "NOTECAST_PRIVATE": f"{private}",
             "TMPDIR": self.temporary,
             "HF_HOME": f"{private}/cache",
@@ -314,7 +327,8 @@ class Plan:
             "MPLCONFIGDIR": f"{private}/cache/matplotlib",
         }
         exports = " ".join(f'{name}="{value}"' for name, value in variables.items())
-        logged = Path("workflow/logged.sh").absolute()
         # fontconfig makes its folder readable to all, whatever the umask, unless it is there.
         folders = f'"{self.temporary}" "{private}/cache/fontconfig"'
-        return f'set -euo pipefail; umask 077; mkdir -p {folders}; export {exports}; source "{logged}"; '
+        return (
+            f'set -euo pipefail; umask 077; mkdir -p {folders}; export {exports}; source "{code}/workflow/logged.sh"; '
+        )

@@ -37,7 +37,7 @@ def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
     distributions: set[str] = set()
     while pending:
         path = pending.pop()
-        key = os.path.relpath(path, ROOT)
+        key = os.path.relpath(path, ROOT if path.is_relative_to(ROOT) else None)  # a user's own: from where jobs run
         if key in trees:
             continue
         trees[key], local, foreign = _module(path)

@@ -34,19 +34,19 @@ class Call:
 
     @classmethod
     def of(cls, words: list[str], folder: Path) -> "Call":
-        """From `logged LOG python scripts/x.py --name value ...`."""
+        """From `logged LOG STAGE --name value ...`."""
         files: dict[str, list[str]] = {}
-        for word in words[4:]:
+        for word in words[3:]:
             if word.startswith("--"):
                 files[word[2:]] = []
             else:
                 files[list(files)[-1]].append(word)
-        return cls(Path(words[3]).stem, json.loads(files.pop("settings")[0]), files, folder)
+        return cls(words[2], json.loads(files.pop("settings")[0]), files, folder)
 
     def command(self, log: str) -> str:
         options = {"settings": [json.dumps(self.settings)], **self.files} | {k: [v] for k, v in self.raw.items()}
         words = [word for name, values in options.items() for word in (f"--{name}", *values)]
-        return shlex.join(["logged", log, "python", f"scripts/{self.stage}.py", *words])
+        return shlex.join(["logged", log, self.stage, *words])
 
     def give(self, name: str, number: int = 0) -> Path:
         """Copies of the input files `name`, which the stage is given in their place; the path of one of them."""
@@ -218,6 +218,7 @@ def _own_step() -> list[Case]:
          "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9)); kept = [text.encode()]\n    while True: kept.append(kept[-1] * 2)",
          "builtins.MemoryError", 70),
         ("a crash (abort)", "print(text, flush=True); os.abort()", "ended with status 134 before it could say why", 134),
+        ("a kill, as when memory runs out", "print(text, flush=True); os.kill(os.getpid(), 9)", "most often because memory ran out", 137),
         ("an immediate end", "print(text, flush=True); os._exit(3)", "ended with status 3 before it could say why", 3),
     ]  # fmt: skip
     silent = ("out of memory (RLIMIT_AS)",)

@@ -17,7 +17,7 @@ SMALL = ROOT / "tests" / "workflow" / "small.yaml"
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--nocolor"]
 PARTS = ("workflow", "scripts", "config", "envs", "profiles", "requirements.lock")
 UNDECLARED = re.compile(
-    r"/(store|stamps|tmp|cache|logs|fetched)/|/ledger/.*(parquet|jsonl)$|openings\.jsonl$|\.record\.jsonl$|\.running$"
+    r"/(store|stamps|code|tmp|cache|logs|fetched)/|/ledger/.*(parquet|jsonl)$|openings\.jsonl$|\.record\.jsonl$|\.running$"
     r"|/(report|certificate/\w+)\.html$|/share\.key$"
 )
 

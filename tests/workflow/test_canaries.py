@@ -47,7 +47,7 @@ class Hospital(Checkout):
         (folder / "stays.labels.sql").write_text(canaries.LABEL_SQL, encoding="utf-8")
         ended = self.snakemake("all", "check_source", "refresh", "--printshellcmds")
         self.said = ended.stdout + ended.stderr
-        lines = re.findall(r"(logged \S+ python scripts/.+)", self.said)
+        lines = re.findall(r"(logged \S+ \w+ --.+)", self.said)
         self.commands = [shlex.split(line) for line in lines]
         with contextlib.chdir(folder):
             self.shell = Plan(validated(Config, self.config)).environment().replace("{{", "{").replace("}}", "}")
@@ -59,7 +59,7 @@ class Hospital(Checkout):
         if case.stage == "demo_hospital":
             files = {name: [str(folder / name)] for name in ("database", "oracle", "manifest")}
             return Call(case.stage, Demo().model_dump() | {"start": "2020-01-01", "end": "2020-12-31"}, files, folder)
-        ours = [words for words in self.commands if words[3] == f"scripts/{case.stage}.py" and case.of in words[1]]
+        ours = [words for words in self.commands if words[2] == case.stage and case.of in words[1]]
         return Call.of(ours[0], folder)
 
     def run(self, call: Call, log: str) -> subprocess.CompletedProcess[str]:

@@ -53,7 +53,7 @@ def running(group: int, stage: str) -> bool:
             try:
                 if os.getpgid(int(entry.name)) == group:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
-                    if f"scripts/{stage}.py".encode() in words:
+                    if any(word.endswith(f"/scripts/{stage}.py".encode()) for word in words):
                         return True
             except (ProcessLookupError, FileNotFoundError, PermissionError):
                 continue

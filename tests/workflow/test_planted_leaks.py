@@ -48,7 +48,10 @@ def test_a_planted_leak_stops_the_run(leak: str, column: str, task: str, cohort:
     ended = run.snakemake(f"results/private/small/finetune/{task}/tiny/all-0/model.safetensors", check=False)
     assert ended.returncode != 0
     said = (run.folder / f"results/small/logs/leakage/{task}.log").read_text(encoding="utf-8")
-    assert said.strip() in ended.stdout + ended.stderr, "the terminal shows why"
+    terminal = ended.stdout + ended.stderr
+    assert said.strip() in terminal, "the terminal shows why"
+    last = terminal[terminal.index("\nFailed:\n") :]
+    assert f"\nleakage {task}: {said.partition('error: ')[2].partition('; ')[0]}" in last, "and again at the end"
     failed = [part.split(": ")[0] for part in said.strip().split("; ")[1:] if ", allowed " in part]
     names, expected = documented(task, column)
     assert {name for name in names for check in failed if check.startswith(name)} == expected

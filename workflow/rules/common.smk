@@ -6,11 +6,14 @@ if not Path("scripts/lib/plan.py").is_file():
     )
 import os
 
-sys.path.insert(0, str(Path("scripts").resolve()))
+# Of a scheduler's job: the copy that its head made.
+sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
+from lib import failures, slurm
 from lib.config import Config
 from lib.config_errors import ConfigError, validated
 from lib.plan import Plan
+from lib.submitted import Submitted, freeze, waited
 
 if "source" not in config:
 
@@ -25,12 +28,45 @@ try:
         plan.describe_server()
         plan.list_exclusions()
         plan.keep_temporary_files()
+        plan.noted = Submitted(Path(plan.private, "stamps", "submitted"), config)
+    else:
+        plan.noted = waited()
 except ConfigError as fault:
     alone = "\n(a file with a `source` stands alone; to overlay the demo's: --configfile config/config.yaml FILE)"
     raise WorkflowError(f"{fault}{'' if 'cohorts' in config else alone}") from None
 
+
 # Jobs run this interpreter, offline, readable by their owner alone, with temporary files and caches in private.
 shell.prefix(plan.environment())
+
+
+onstart:
+    frozen = freeze(Path(plan.private, "code"))
+    shell.prefix(plan.environment(frozen))
+    if not workflow.local_exec:
+        executor = workflow.scheduler._executor
+        executor.snakefile = str(frozen / "workflow" / "Snakefile")
+        name = getattr(executor, "run_uuid", "")
+        workflow.config_settings.configfiles = [plan.noted.start(name)]
+        if left := slurm.cancel(plan.noted.orphans()):
+            logger.info(
+                f"Cancelled {left} jobs that an earlier snakemake, killed, had left in the queue."
+            )
+
+
+onerror:
+    jobs = [
+        job
+        for one in workflow.scheduler.failed
+        for job in getattr(one, "jobs", [one])
+    ]
+    told = [
+        failures.Failed(job.rule.name, tuple(job.wildcards), str(job.log))
+        for job in jobs
+    ]
+    said = "".join(Path(path).read_text(encoding="utf-8") for path in log)
+    if told:
+        logger.error("\n".join(["Failed:", *failures.lines(told, said)]))
 
 
 def behind(checkpoint, files, **given):

@@ -23,7 +23,7 @@ checkpoint demo_hospital:
     message:
         "Generating the demo hospital"
     shell:
-        "logged {log} python scripts/demo_hospital.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} demo_hospital --settings {params.settings:q} --code {params.code} "
         "--database {output.database:q} --oracle {output.oracle:q} --manifest {output.manifest:q}"
 
 
@@ -53,7 +53,7 @@ rule extract:
     message:
         "Extracting {wildcards.kind} of {wildcards.cohort}, {wildcards.window}"
     shell:
-        "logged {log} python scripts/extract.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} extract --settings {params.settings:q} --code {params.code} "
         "--database {input.database:q} --exclusions {input.exclusions:q} --fetched {params.fetched:q} "
         "--shard {output.shard:q} --manifest {output.manifest:q}"
 
@@ -82,7 +82,7 @@ rule clean:
     message:
         "Cleaning {wildcards.cohort}, {wildcards.window}"
     shell:
-        "logged {log} python scripts/clean.py --settings {params.settings:q} --code {params.code} --text {input.text:q} "
+        "logged {log} clean --settings {params.settings:q} --code {params.code} --text {input.text:q} "
         "--shard {output.shard:q} --dropped {output.dropped:q} --manifest {output.manifest:q}"
 
 
@@ -108,7 +108,7 @@ rule split:
     message:
         "Splitting {wildcards.cohort}, {wildcards.window}"
     shell:
-        "logged {log} python scripts/split.py --settings {params.settings:q} --code {params.code} --labels {input.labels:q} "
+        "logged {log} split --settings {params.settings:q} --code {params.code} --labels {input.labels:q} "
         "--shard {output.shard:q} --manifest {output.manifest:q}"
 
 
@@ -133,7 +133,7 @@ rule ledger:
     message:
         "Comparing the split of {wildcards.cohort} with its ledger"
     shell:
-        "logged {log} python scripts/ledger.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} ledger --settings {params.settings:q} --code {params.code} "
         "--split {input.split:q} --work {params.work:q} --manifest {output.manifest:q}"
 
 
@@ -170,7 +170,7 @@ checkpoint inventory:
     message:
         "Taking the inventory of {wildcards.cohort}"
     shell:
-        "logged {log} python scripts/inventory.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} inventory --settings {params.settings:q} --code {params.code} "
         "--clean {input.clean:q} --split {input.split:q} --extracts {input.extracts:q} "
         "--manifests {input.manifests:q} --exclusions {input.exclusions:q} --inventory {output.inventory:q}"
 
@@ -204,7 +204,7 @@ rule replay_cohort:
     message:
         "Replaying {wildcards.cohort} without the future"
     shell:
-        "logged {log} python scripts/replay.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} replay --settings {params.settings:q} --code {params.code} "
         "--database {input.database:q} --texts {input.texts:q} --labels {input.labels:q} --work {params.work:q} "
         "--certificate {output.certificate:q}"
 

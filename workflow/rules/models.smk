@@ -43,6 +43,9 @@ rule finetune:
     conda:
         "../../envs/notecast.yaml"
     threads: lambda w: plan.config.models[w.model].training.cpu_threads
+    resources:
+        runtime=plan.needs.minutes,
+        mem_mb=plan.needs.megabytes,
     params:
         settings=plan.settings("finetune"),
         code=plan.code("finetune"),
@@ -50,7 +53,7 @@ rule finetune:
     message:
         "Finetuning {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
-        "logged {log} python scripts/finetune.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} finetune --settings {params.settings:q} --code {params.code} "
         "--train {input.shards[0]:q} --tuning {input.shards[1]:q} --tokenizer {input.tokenizer:q} "
         "--start {input.start:q} --work {params.work:q} --config {output.config:q} --weights {output.weights:q} "
         "--tokenizer_file {output.tokenizer:q} --tokenizer_config {output.tokenizer_config:q} "
@@ -83,7 +86,7 @@ rule baseline:
     message:
         "Fitting baseline {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
-        "logged {log} python scripts/baseline.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} baseline --settings {params.settings:q} --code {params.code} "
         "--train {input.shards[0]:q} --tuning {input.shards[1]:q} "
         "--model {output.model:q} --weights {output.weights:q} --manifest {output.manifest:q}"
 
@@ -121,7 +124,7 @@ rule predict:
     message:
         "Predicting {wildcards.task} with {wildcards.model}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
-        "logged {log} python scripts/predict.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} predict --settings {params.settings:q} --code {params.code} "
         "--model {input.model:q} --parts {input.parts:q} --train {input.train:q} "
         "--openings {params.openings:q} --predictions {output.predictions:q} --manifest {output.manifest:q}"
 
@@ -139,6 +142,6 @@ rule fetch_models:
     message:
         "Fetching the models that the configuration names"
     shell:
-        "logged {log} python scripts/fetch_models.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} fetch_models --settings {params.settings:q} --code {params.code} "
         "--cache {params.cache:q}/hub --record {params.cache:q}/models.json --page {params.cache:q}/models.txt\n"
         "cat {params.cache:q}/models.txt"

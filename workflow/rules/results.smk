@@ -32,7 +32,7 @@ rule flow:
     message:
         "Counting the cohort flow of {wildcards.task}"
     shell:
-        "logged {log} python scripts/flow.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} flow --settings {params.settings:q} --code {params.code} "
         "--rows {input.rows:q} --labels {input.labels:q} --split {input.split:q} --texts {input.texts:q} "
         "--extracts {input.extracts:q} --flow {output.flow:q}"
 
@@ -65,7 +65,7 @@ checkpoint leakage:
     message:
         "Certifying {wildcards.task} against leakage"
     shell:
-        "logged {log} python scripts/leakage.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} leakage --settings {params.settings:q} --code {params.code} "
         "--rows {input.rows:q} --extracts {input.extracts:q} --cleaned {input.cleaned:q} --clean {input.clean:q} "
         "--pairs {input.pairs:q} --duplicates {input.duplicates:q} "
         "--certificate {output.certificate:q} --terms {output.terms:q}"
@@ -98,7 +98,7 @@ rule evaluate:
     message:
         "Evaluating {wildcards.model} for {wildcards.task}, size {wildcards.size}, seed {wildcards.seed}"
     shell:
-        "logged {log} python scripts/evaluate.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} evaluate --settings {params.settings:q} --code {params.code} "
         "--predictions {input.predictions:q} --metrics {output.metrics:q}"
 
 
@@ -134,7 +134,7 @@ rule compare:
     message:
         "Comparing the models of {wildcards.task}"
     shell:
-        "logged {log} python scripts/compare.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} compare --settings {params.settings:q} --code {params.code} "
         "--predictions {input.predictions:q} --metrics {input.metrics:q} "
         "--table {output.table:q} --csv {output.csv:q}"
 
@@ -174,7 +174,7 @@ rule certificate:
     message:
         "Completing the leakage certificate of {wildcards.task}"
     shell:
-        "logged {log} python scripts/certificate.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} certificate --settings {params.settings:q} --code {params.code} "
         "--leakage {input.leakage:q} --models {input.models:q} --parts {input.parts:q} "
         "--tokenizers {input.tokenizers:q} --metrics {input.metrics:q} --openings {params.openings:q} "
         "--certificate {output.certificate:q} --page {output.page:q}"
@@ -244,7 +244,7 @@ rule figures:
     message:
         "Drawing the figures of {wildcards.task}"
     shell:
-        "logged {log} python scripts/figures.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} figures --settings {params.settings:q} --code {params.code} "
         "--metrics {input.metrics:q} --histories {input.histories:q} --table {input.table:q} --flow {input.flow:q} "
         "--roc {output.roc:q} --precision_recall {output.precision_recall:q} --calibration {output.calibration:q} "
         "--utility {output.utility:q} --training {output.training:q} --flow_figure {output.flow:q}"
@@ -305,7 +305,7 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "logged {log} python scripts/report.py --settings {params.settings:q} --code {params.code} --tables {input.tables:q} "
+        "logged {log} report --settings {params.settings:q} --code {params.code} --tables {input.tables:q} "
         "--flows {input.flows:q} --leakage {input.certificates:q} --predictions {input.predictions:q} "
         "--inventories {input.inventories:q} --oracle {input.oracle:q} --summary {output.summary:q} "
         "--csv {output.csv:q} --page {output.page:q}"
@@ -331,4 +331,4 @@ rule resolve:
     message:
         "Writing the resolved configuration"
     shell:
-        "logged {log} python scripts/resolve.py --settings {params.settings:q} --code {params.code} --config {output.config:q}"
+        "logged {log} resolve --settings {params.settings:q} --code {params.code} --config {output.config:q}"

@@ -36,6 +36,6 @@ rule share:
     message:
         "Sharing the predictions of {wildcards.task} under random keys"
     shell:
-        "logged {log} python scripts/share.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} share --settings {params.settings:q} --code {params.code} "
         "--predictions {input.predictions:q} --labels {input.labels:q} --key {params.key:q} "
         "--table {output.table:q} --manifest {output.manifest:q}"

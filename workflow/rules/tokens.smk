@@ -28,7 +28,7 @@ rule tokenizer:
     message:
         "Training or loading tokenizer {wildcards.tokenizer}"
     shell:
-        "logged {log} python scripts/tokenizer.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} tokenizer --settings {params.settings:q} --code {params.code} "
         "--clean {input.clean:q} --split {input.split:q} "
         "--tokenizer {output.tokenizer:q} --manifest {output.manifest:q}"
 
@@ -57,7 +57,7 @@ rule pretokenize:
     message:
         "Tokenizing {wildcards.cohort}, {wildcards.window}"
     shell:
-        "logged {log} python scripts/pretokenize.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} pretokenize --settings {params.settings:q} --code {params.code} "
         "--shard {input.shard:q} --tokenizer {input.tokenizer:q} "
         "--tokens {output.tokens:q} --manifest {output.manifest:q}"
 
@@ -84,7 +84,7 @@ rule duplicates:
     message:
         "Looking for near-duplicates in {wildcards.cohort}"
     shell:
-        "logged {log} python scripts/duplicates.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} duplicates --settings {params.settings:q} --code {params.code} "
         "--clean {input.clean:q} --pairs {output.pairs:q} --manifest {output.manifest:q}"
 
 
@@ -121,7 +121,7 @@ rule eligibility:
     message:
         "Deciding who is in for {wildcards.task}"
     shell:
-        "logged {log} python scripts/eligibility.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} eligibility --settings {params.settings:q} --code {params.code} "
         "--labels {input.labels:q} --split {input.split:q} --clean {input.clean:q} --dropped {input.dropped:q} "
         "--rows {output.rows:q} --manifest {output.manifest:q}"
 
@@ -156,6 +156,6 @@ checkpoint dataset:
     message:
         "Assembling the dataset of {wildcards.task} as {wildcards.encoding}"
     shell:
-        "logged {log} python scripts/dataset.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} dataset --settings {params.settings:q} --code {params.code} "
         "--rows {input.rows:q} --shards {input.shards:q} "
         "--manifests {output.manifests:q} --datasets {output.shards:q}"

@@ -21,7 +21,7 @@ rule check_source:
     message:
         "Looking at the source"
     shell:
-        "logged {log} python scripts/check_source.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} check_source --settings {params.settings:q} --code {params.code} "
         "--database {input.database:q} --exclusions {input.exclusions:q} "
         "--report {params.report:q} --page {params.page:q}\n"
         "cat {params.page:q}"
@@ -42,7 +42,7 @@ rule refresh:
     message:
         "Asking the warehouse what has changed"
     shell:
-        "logged {log} python scripts/refresh.py --settings {params.settings:q} --code {params.code} "
+        "logged {log} refresh --settings {params.settings:q} --code {params.code} "
         "--database {input.database:q} --fetched {params.fetched:q} "
         "--state {params.fetched:q}/source.json --page {params.fetched:q}/refresh.txt\n"
         "cat {params.fetched:q}/refresh.txt"
