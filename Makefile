@@ -33,7 +33,7 @@ run: .venv/.installed
 	@echo "Report: results/$(NAME)/report.html"
 
 test: .venv/.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -1,10 +1,15 @@
-"""For all tests: a skip has failed where everything is installed (NOTECAST_CI is set); one finished small run."""
+"""For all tests: a skip has failed where everything is installed (NOTECAST_CI is set); one finished small run.
+
+In several processes a file's tests stay together, and all that use the one SLURM of the machine; these begin first, as
+they take longest.
+"""
 
 import os
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from checkout import Checkout, small_config
 
@@ -16,6 +21,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
         where = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"{where} (a skip is a failure here)"
     return report
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # untyped
+    def _split_scope(self, nodeid: str) -> str:
+        return "slurm" if _on_slurm(nodeid) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not _on_slurm(item.nodeid))
+
+
+def _on_slurm(nodeid: str) -> bool:
+    return nodeid.startswith("tests/services/test_slurm")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import omop_db
+from checkout import merged, small_config
+from lib.config_source import Demo
 from lib.demo_schema import create_indexes
 from postgres import CLERK, RESEARCHER, Postgres
 
@@ -36,6 +39,21 @@ def build(postgres: Postgres, database: str, source: Path | None = None, ids: st
     with postgres.superuser(database) as connection:
         create_indexes(connection)  # type: ignore[arg-type]  # it has `execute`, and the statements are plain SQL
     grant(postgres, database)
+
+
+def small_hospital(postgres: Postgres, database: str, folder: Path) -> dict[str, Any]:
+    """The small demo's configuration, its hospital in `database` with all tables; `folder` is for work on the way."""
+    given = small_config()
+    source = given.pop("source")
+    settings = Demo(**source.pop("demo")).model_dump()
+    settings |= {"start": str(source["data_start"]), "end": str(source["data_end"])}
+    build(postgres, database, omop_db.demo(folder, settings))
+    return given | {"source": source}
+
+
+def with_server(config: dict[str, Any], connection: str, **odbc: Any) -> dict[str, Any]:
+    """`config` with its source in the server at `connection`."""
+    return merged(config, {"source": {"odbc": {"connection": connection, "dialect": "postgres", **odbc}}})
 
 
 def statements(ids: str) -> Iterator[str]:

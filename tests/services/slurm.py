@@ -1,6 +1,7 @@
-"""A SLURM of the tests' own on this machine: accounting, a GPU, and the partitions cpu, gpu and datamover.
+"""A SLURM of the tests' own on this machine: accounting, a GPU, the partitions cpu, gpu, datamover, and urgent, which
+takes its nodes from the others; and pair, with a second node.
 
-The node claims more than the machine has, and its GPU is /dev/null: a job that asks for it sees CUDA_VISIBLE_DEVICES=0.
+A node claims more than the machine has, and its GPU is /dev/null: a job that asks for it sees CUDA_VISIBLE_DEVICES=0.
 Everything listens on loopback and lies in a folder of its own, but for /etc/slurm: inside a job `srun` looks for its
 configuration there alone. So it needs root, and a machine that has no SLURM configured; what it wrote is removed.
 """
@@ -11,7 +12,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -64,16 +66,15 @@ CLUSTER = """
 ClusterName=local
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
-SlurmdPort={node}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -96,11 +97,17 @@ AccountingStoragePort={accounting}
 AccountingStoragePass={folder}/munge/socket
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket={cpus} ThreadsPerCore=1 \
-RealMemory={memory} Gres=gpu:1 State=UNKNOWN
+NodeName=DEFAULT CPUs={cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket={cpus} \
+ThreadsPerCore=1 RealMemory={memory} Gres=gpu:1 State=UNKNOWN
+NodeName={host} NodeHostname={host} NodeAddr=127.0.0.1 Port={node}
+NodeName=second NodeHostname={host} NodeAddr=127.0.0.1 Port={second}
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP
 PartitionName=datamover Nodes={host} MaxTime=INFINITE State=UP
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=100
+PartitionName=pair Nodes={host},second MaxTime=INFINITE State=UP
 """
 
 
@@ -158,8 +165,22 @@ class Slurm:
             os.kill(process, signal.SIGKILL)
 
     def start_node(self) -> None:
-        self._start("slurmd", "-D")
-        self.wait_until(lambda: self.call("sinfo", "--noheader", "--format", "%T", check=False).startswith("idle"))
+        self._start("slurmd", "-D", "-N", self.host)
+        self.wait_until(lambda: self.state_of_node().startswith("idle"))
+
+    def state_of_node(self) -> str:
+        return self.call("sinfo", "--noheader", f"--nodes={self.host}", "--partition=gpu", "--format=%T", check=False)
+
+    @contextmanager
+    def second_node(self) -> Iterator[None]:
+        """The partition pair has both nodes for as long as this lasts."""
+        self._start("slurmd", "-D", "-N", "second", name="second")
+        try:
+            idle = ("sinfo", "--noheader", "--partition=pair", "--states=idle", "--format=%D")
+            self.wait_until(lambda: self.call(*idle, check=False) == "2")
+            yield
+        finally:
+            daemon.end(self._servers.pop("second"))
 
     def end(self) -> None:
         """Cancel all jobs, end all servers in the other order, remove what was written."""
@@ -186,13 +207,13 @@ class Slurm:
         return [line.partition("=")[2] for line in lines if line.startswith("SlurmctldPort=")]
 
     def _configure(self) -> None:
-        ports = {name: daemon.free_port() for name in ("database", "accounting", "controller", "node")}
+        ports = {name: daemon.free_port() for name in ("database", "accounting", "controller", "node", "second")}
         given = {"folder": self.folder, "host": self.host, "cpus": CPUS, "memory": MEMORY_MB, **ports}
         ETC.mkdir(exist_ok=True)
         files = {
             "slurm.conf": CLUSTER,
             "slurmdbd.conf": ACCOUNTING,
-            "gres.conf": "NodeName={host} Name=gpu File=/dev/null\n",
+            "gres.conf": "NodeName={host},second Name=gpu File=/dev/null\n",
             "cgroup.conf": "CgroupAutomount=no\n",
         }
         for name, text in files.items():
@@ -226,9 +247,9 @@ class Slurm:
         self._start("slurmctld", "-D")
         self.start_node()
 
-    def _start(self, name: str, *options: str, user: str | None = None) -> None:
-        command, log = [self._programs[name], *options], self.folder / f"{name}.said"
-        self._servers[name] = daemon.start(command, {}, log, user, orphaned=signal.SIGKILL)
+    def _start(self, program: str, *options: str, user: str | None = None, name: str | None = None) -> None:
+        command, log = [self._programs[program], *options], self.folder / f"{name or program}.said"
+        self._servers[name or program] = daemon.start(command, {}, log, user, orphaned=signal.SIGKILL)
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         said = self.folder / f"{name}.said"

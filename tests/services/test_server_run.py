@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 
 import omop
-import omop_db
 from checkout import Checkout, merged, small_config
 from kerberos import Kerberos
-from lib.config_source import Demo
 from postgres import CLERK, PASSWORD, Postgres
 from server_job import plain
 
@@ -28,23 +26,14 @@ LOCAL = ("hospital", "oracle", "config.yaml", "summary", "index.html", "ledger/"
 @pytest.fixture(scope="module")
 def config(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The small demo's configuration, its hospital in PostgreSQL with all 39 tables."""
-    given = small_config()
-    source = given.pop("source")
-    settings = Demo(**source.pop("demo")).model_dump()
-    settings |= {"start": str(source["data_start"]), "end": str(source["data_end"])}
-    omop.build(postgres, "site", omop_db.demo(tmp_path_factory.mktemp("server"), settings))
-    return given | {"source": source}
-
-
-def with_server(config: dict[str, Any], connection: str, **odbc: Any) -> dict[str, Any]:
-    return merged(config, {"source": {"odbc": {"connection": connection, "dialect": "postgres", **odbc}}})
+    return omop.small_hospital(postgres, "site", tmp_path_factory.mktemp("server"))
 
 
 def test_a_whole_run_gives_what_the_demo_gives_and_tells_no_secret(
     config: dict[str, Any], postgres: Postgres, finished_run: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SITE_PASSWORD", PASSWORD)
-    given = with_server(config, plain(postgres, "site", user=CLERK), secrets={"PWD": "SITE_PASSWORD"})
+    given = omop.with_server(config, plain(postgres, "site", user=CLERK), secrets={"PWD": "SITE_PASSWORD"})
     run = Checkout(tmp_path / "clone", given)
     ended = run.snakemake("--printshellcmds", "--verbose")
     run.snakemake("--report", "results/small/report.html")
@@ -78,7 +67,7 @@ def test_a_ticket_that_ends_on_the_way_keeps_the_finished_windows(
 ) -> None:
     cache = tmp_path / "job.cache"
     block = {"principal": "researcher@HOSPITAL.TEST", "cache": f"FILE:{cache}"}
-    run = Checkout(tmp_path / "clone", with_server(config, plain(postgres, "site"), kerberos=block))
+    run = Checkout(tmp_path / "clone", omop.with_server(config, plain(postgres, "site"), kerberos=block))
     inventory, extracts = "results/private/small/inventory/discharge.json", "results/private/small/extract/discharge"
     kdc.kinit(cache)
 
@@ -109,7 +98,7 @@ def test_a_source_check_says_the_same_of_a_server_and_looks_at_the_ticket(
 ) -> None:
     cache = tmp_path / "job.cache"
     block = {"principal": "researcher@HOSPITAL.TEST", "cache": f"FILE:{cache}"}
-    run = Checkout(tmp_path / "clone", with_server(config, plain(postgres, "site"), kerberos=block))
+    run = Checkout(tmp_path / "clone", omop.with_server(config, plain(postgres, "site"), kerberos=block))
     kdc.kinit(cache, lifetime="2h")
     page = run.snakemake("check_source").stdout
     assert "discharge: labels of 4 windows, texts of all" in page
