@@ -310,11 +310,11 @@ def test_command_line(tmp_path: Path) -> None:
     optouts.publish(tmp_path / "exclusions", [])
     for name in ("database", "exclusions", "fetched", "shard", "manifest"):
         command += [f"--{name}", str(tmp_path / {"database": "hospital.sqlite"}.get(name, name))]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=omop_db.ROOT)
     assert done.returncode == 0, done.stderr
     assert shards.read_parquet(tmp_path / "shard")["label_readmission"].to_pylist() == [0]
     assert (tmp_path / "shard").stat().st_mode & 0o077 == 0
     command[command.index("--database") + 1] = str(tmp_path / "elsewhere.sqlite")
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=omop_db.ROOT)
     assert done.returncode == 1
     assert "error: there is no database elsewhere.sqlite: check source.sqlite" in done.stderr
