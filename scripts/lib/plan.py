@@ -272,6 +272,16 @@ class Plan:
         encodings = [self.encoding(own["model"])] if "model" in own else self.encodings
         return [(task, encoding) for task in tasks for encoding in encodings]
 
+    def waited_for(self) -> list[str]:
+        """A file of each checkpoint behind which the whole run stands: inventories, leakage, datasets."""
+        datasets = [{"task": task, "encoding": encoding} for task, encoding in self.datasets_before({})]
+        cohorts = dict.fromkeys(cohort for dataset in datasets for cohort in self.cohorts_before(dataset))
+        return [
+            *self.files("<private>/inventory/{cohort}.json", {}, cohort=list(cohorts)),
+            *self.files("<results>/leakage/{task}.json", {}),
+            *self.files("<private>/dataset/{task}/{encoding}/train.json", {}),
+        ]
+
     # --- settings, code, stamps ----------------------------------------------------------------------------------
 
     def settings(self, stage: str) -> Callable[[Any], str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import Checkout, merged
+from checkout import Checkout, merged, small_config
 
 pytestmark = pytest.mark.slow
 Copy = Callable[..., Checkout]
@@ -19,6 +19,12 @@ RESULTS = {"compare": 1, "certificate": 1, "figures": 1, "report": 1}
 
 def test_a_finished_run_has_nothing_to_do(finished: Copy) -> None:
     assert finished().planned() == Counter()
+
+
+def test_a_run_that_has_not_begun_has_in_its_plan_what_others_wait_for(tmp_path: Path) -> None:
+    """Found only where somebody waits, three datasets would stand in a scheduler's queue one after the other."""
+    planned = Checkout(tmp_path / "fresh", small_config()).planned()
+    assert (planned["inventory"], planned["leakage"], planned["dataset"]) == (2, 1, 3)
 
 
 def test_nor_after_a_touch_and_a_reordered_config(finished: Copy) -> None:
