@@ -59,7 +59,7 @@ def _train(job: stage.Job, folder: Path) -> None:
             _fit(job, folder)
             return
         job.say(f"one process on each of {several} GPUs of {nodes} nodes")
-        due = interruption.deadline(slurm.end(), time.time())
+        due = interruption.due()
         status, stopped = launch.run(several, nodes)
         late = due is not None and time.time() >= due
         if status and (stopped or late):  # what was saved the processes have said

@@ -5,7 +5,6 @@ whole once its manifest is there; then the checkpoints go.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lib import batches, checkpoints, learned, models, shards, slurm, subsets, trainer
-from lib.interruption import Interruption, deadline
+from lib import batches, checkpoints, learned, models, shards, subsets, trainer
+from lib.interruption import Interruption, due
 from lib.stage import StageError
 from lib.training import History, plan
 
@@ -53,8 +52,7 @@ def fit(settings: Mapping[str, Any], files: Mapping[str, Any], folder: Path, say
     steps = plan(training, len(train), trainer.processes())
     history = History(_metric(training["metric"], tuning.labels, say), training["patience"])
     pad = models.pad_id(tokenizer)
-    due = deadline(slurm.end(), time.time())
-    with Interruption(due).listening() as interruption:
+    with Interruption(due()).listening() as interruption:
         run = trainer.NoteTrainer(model, train, tuning, steps, training, history, folder, seed, pad, interruption, say)
         if run.is_world_process_zero():
             learned.note(folder / learned.LIST, *(part.persons for part in parts.values()))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lib import slurm
+
 TIME = "the job's time is nearly over"
 
 
@@ -44,3 +46,8 @@ class Interruption:
 def deadline(end: float | None, began: float) -> float | None:
     """When to save, for a job that began and ends at these times: a tenth of it before, five minutes at most."""
     return None if end is None else end - min(300.0, (end - began) / 10)
+
+
+def due() -> float | None:
+    """The deadline of the job of SLURM's that this process is in, if it began now; None without one."""
+    return deadline(slurm.end(), time.time())

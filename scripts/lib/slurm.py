@@ -20,17 +20,16 @@ def job() -> str | None:
 
 def end() -> float | None:
     """When SLURM ends the job, in seconds since the epoch; None outside a job, or without a limit."""
-    said = _said("squeue", "--noheader", f"--jobs={job()}", "--format=%e") if job() else None
     try:
-        return datetime.fromisoformat((said or "").strip()).timestamp()
+        return datetime.fromisoformat(_of_job("%e")).timestamp()
     except ValueError:  # NONE, N/A, UNLIMITED
         return None
 
 
 def nodes() -> int:
     """How many nodes the job has; 1 outside a job. (In a step the environment tells of the step's.)"""
-    said = _said("squeue", "--noheader", f"--jobs={job()}", "--format=%D") if job() else None
-    return int(said) if said and said.strip().isdigit() else 1
+    said = _of_job("%D")
+    return int(said) if said.isdigit() else 1
 
 
 def requeue() -> bool:
@@ -48,6 +47,12 @@ def cancel(names: Iterable[str]) -> int:
     while jobs and _queued(told) and time.monotonic() < until:
         time.sleep(1)
     return len(jobs)
+
+
+def _of_job(field: str) -> str:
+    """What squeue has in a field of this process's job; empty outside a job."""
+    said = _said("squeue", "--noheader", f"--jobs={job()}", f"--format={field}") if job() else None
+    return (said or "").strip()
 
 
 def _queued(names: str) -> list[str]:

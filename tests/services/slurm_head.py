@@ -26,6 +26,12 @@ class Head:
     def wait(self, seconds: float = 600) -> int:
         return self._process.wait(seconds)
 
+    def ends_with(self, status: int) -> None:
+        try:
+            assert self.wait() == status, self.said[-5000:]
+        finally:
+            self.end()
+
     @property
     def said(self) -> str:
         return self._said.read_text(encoding="utf-8")
