@@ -55,6 +55,7 @@ def _train(job: stage.Job, folder: Path) -> None:
     """On the devices that are this training's own; on several by as many processes."""
     with devices.leased(int(os.environ.get("NOTECAST_GPUS", "1")), job.say) as given:
         nodes, several = slurm.nodes(), max(len(given), 1)
+        job.facts["gpu"] = devices.described() * nodes
         if "WORLD_SIZE" in os.environ or nodes * several == 1:
             _fit(job, folder)
             return

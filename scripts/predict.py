@@ -21,7 +21,8 @@ KEYS = ["visit_id", "note_id", "person_id", "index_time"]
 
 
 def main(job: stage.Job) -> None:
-    with devices.leased(1 if job.settings["kind"] == "transformer" else 0, job.say):
+    with devices.leased(1 if job.settings["kind"] == "transformer" else 0, job.say) as given:
+        job.facts["gpu"] = devices.described() if given else []
         _write(job)
 
 

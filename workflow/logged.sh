@@ -12,8 +12,10 @@ logged() {
     ulimit -c 0 # a core file holds all that was in memory, and would lie in the working folder
     mkdir -p "$(dirname "$private")"
     : > "$log"
+    echo >> "$private.attempts" # how often this job had to begin, for its record; gone when it has ended well
     # The shell itself would tell of a child that a signal ended, with the whole command: hence the second redirection.
-    { NOTECAST_LOG=$log NOTECAST_TERMINAL=3 python "$NOTECAST_CODE/scripts/$stage.py" "$@" > "$private" 2>&1 || code=$?; } 3>&2 2> /dev/null
+    { NOTECAST_LOG=$log NOTECAST_TERMINAL=3 NOTECAST_ATTEMPT=$(wc -l < "$private.attempts") python "$NOTECAST_CODE/scripts/$stage.py" "$@" > "$private" 2>&1 || code=$?; } 3>&2 2> /dev/null
+    [ "$code" -ne 0 ] || rm -f "$private.attempts"
     if [ "$code" -ne 0 ] && [ "$code" -ne 75 ] && ! grep -q '^error: ' "$log"; then # 75: run it again; it said so
         case "$code" in
             137) echo "error: killed (signal 9), most often because memory ran out: give the rule more, or run fewer at a time" ;;

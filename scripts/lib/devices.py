@@ -30,6 +30,19 @@ def visible() -> list[str]:
     return listed.stdout.split()
 
 
+def described() -> list[dict[str, str]]:
+    """Name and driver of each of them, for a record; none where nobody tells."""
+    if not (mine := visible()):
+        return []
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={','.join(mine)}"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = (line.split(", ") for line in listed.splitlines() if line.strip())
+    return [{"name": name, "driver": driver} for name, driver in rows]
+
+
 @contextmanager
 def leased(wanted: int, say: Callable[[str], None]) -> Iterator[list[str]]:
     """`wanted` devices of the machine for as long as this lasts, as CUDA_VISIBLE_DEVICES; waits until they are free.

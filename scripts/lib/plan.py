@@ -16,10 +16,10 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from lib import canonical_json, optouts, provenance
+from lib import canonical_json, jobs, optouts, provenance
 from lib.config import Config
 from lib.config_errors import ConfigError
-from lib.files import read_json, write_json
+from lib.files import read_json, write_json, write_text
 from lib.needs import Needs
 from lib.settings import Settings
 from lib.submitted import Submitted, Waited
@@ -59,7 +59,7 @@ class Plan:
         self.windows = dict(windows(config.source.data_start, config.source.data_end, config.source.window))
         self.main_process = main_process
         self.noted: Submitted | Waited | None = None  # under a scheduler: see `submitted`
-        self._settings = cache(self._settings_of)
+        self.settings_of = cache(self._settings_of)  # of a stage and its sorted wildcards: canonical JSON
         self._stages = Settings(self)
         self._stages.check_files()
         self.needs = Needs(config, self._stages.shape)
@@ -265,6 +265,12 @@ class Plan:
         trained = self.config.tokenizers[tokenizer].wordpiece
         return list(trained.cohorts) if trained else []
 
+    @property
+    def needed_cohorts(self) -> list[str]:
+        """Those of the tasks, and those that their tokenizers are trained on."""
+        datasets = ({"task": task, "encoding": encoding} for task, encoding in self.datasets_before({}))
+        return list(dict.fromkeys(cohort for dataset in datasets for cohort in self.cohorts_before(dataset)))
+
     def datasets_before(self, wildcards: Any) -> list[tuple[str, str]]:
         """(task, encoding) of the datasets that a job draws on; without a task or a model, on all of them."""
         own = dict(wildcards)
@@ -274,10 +280,8 @@ class Plan:
 
     def waited_for(self) -> list[str]:
         """A file of each checkpoint behind which the whole run stands: inventories, leakage, datasets."""
-        datasets = [{"task": task, "encoding": encoding} for task, encoding in self.datasets_before({})]
-        cohorts = dict.fromkeys(cohort for dataset in datasets for cohort in self.cohorts_before(dataset))
         return [
-            *self.files("<private>/inventory/{cohort}.json", {}, cohort=list(cohorts)),
+            *self.files("<private>/inventory/{cohort}.json", {}, cohort=self.needed_cohorts),
             *self.files("<results>/leakage/{task}.json", {}),
             *self.files("<private>/dataset/{task}/{encoding}/train.json", {}),
         ]
@@ -289,7 +293,7 @@ class Plan:
 
         def told(wildcards: Any) -> str:
             own = tuple(sorted(dict(wildcards).items()))
-            settings = self._settings(stage, own)
+            settings = self.settings_of(stage, own)
             if self.noted:
                 self.noted.job(stage, canonical_json(own), settings, self.code(stage))
             return settings
@@ -298,6 +302,15 @@ class Plan:
 
     def _settings_of(self, stage: str, wildcards: tuple[tuple[str, str], ...]) -> str:
         return canonical_json(getattr(self._stages, stage)(**dict(wildcards)))
+
+    def list_jobs(self, _: Any) -> str:
+        """An input function: the file with what every job is asked for, written anew where that has changed."""
+        path = Path(self.private, "stamps", "jobs", "jobs.jsonl")
+        if self.main_process:
+            content = jobs.text(jobs.asked(self))
+            if not path.is_file() or path.read_text(encoding="utf-8") != content:
+                write_text(path, content)
+        return str(path)
 
     def code(self, stage: str) -> str:
         own = tuple(name.split(":")[0] for name in self._stages.steps() if ":" in name) if stage == "clean" else ()
@@ -330,6 +343,7 @@ class Plan:
             "NOTECAST_NEUTRAL": neutral.replace('"', '\\"').replace("{", "{{").replace("}", "}}"),
             "NOTECAST_CODE": f"{code}",
             "NOTECAST_PRIVATE": f"{private}",
+            "NOTECAST_RESULTS": f"{Path(self.results).absolute()}",
             "TMPDIR": self.temporary,
             "HF_HOME": f"{private}/cache",
             "XDG_CACHE_HOME": f"{private}/cache",

@@ -11,7 +11,6 @@ beside the output says that other settings or other code made it, or when there 
 
 import ast
 import hashlib
-import json
 import os
 import re
 import sys
@@ -20,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lib import canonical_json
+from lib import canonical_json, records
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -100,26 +99,13 @@ def _locked() -> dict[str, str]:
     return {name.lower(): version for name, version in lines}
 
 
-def last_record(output: Path) -> dict[str, Any] | None:
-    """The newest whole record beside `output`; a last line cut off by a kill is passed over."""
-    path = output.with_name(output.name + ".record.jsonl")
-    if not path.is_file():
-        return None
-    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
-        try:
-            return dict(json.loads(line))
-        except ValueError:
-            continue
-    return None
-
-
 def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
     """Whether the record beside the first of `outputs` tells of these settings, this code and these manifests.
 
     Files of up to 1 MB are compared by sha256 (manifests, metrics); shards are `verify`'s work.
     """
     paths = list(outputs)
-    record = last_record(paths[0])
+    record = records.last(paths[0])
     if record is None or record["settings"] != settings or record["code"] != code:
         return False
     for path in paths:
@@ -137,7 +123,7 @@ def stamp(path: Path, outputs: list[Path], settings: str, code: str) -> None:
     there = [path for path in outputs if path.is_file()]
     agrees = made_with(outputs, settings, code)
     asked: dict[str, Any] = {"settings": settings, "code": code}
-    if (there or last_record(outputs[0])) and not agrees:
+    if (there or records.last(outputs[0])) and not agrees:
         # Other content for every state of the outputs: `--touch` makes Snakemake take today's stamp for the one used,
         # and of a lost file that nothing is waiting for it takes no notice.
         asked["made_otherwise"] = [path.stat().st_mtime_ns if path.is_file() else None for path in outputs]

@@ -20,12 +20,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib import learned, optouts, provenance, shards
+from lib import learned, optouts, records, shards
 from lib.files import flush
 from lib.stage import StageError
 
 JOURNAL = "purges.jsonl"
-RECORD = ".record.jsonl"  # how a file came, by its hash: it stays, and makes the workflow notice what is gone
 SOURCE = ("hospital.sqlite", "hospital.json", "oracle.parquet")  # the demo's, which one job generates
 _HALF_WRITTEN = (".tmp", ".scratch")  # of `shards`, with a dot before
 _WEIGHTS = ("model.safetensors", "tokenizer.json")
@@ -107,14 +106,14 @@ class Holdings:
         """Whether somebody knows whom these weights learned from; or the workflow did not make them."""
         folders = [folder for folder in weights.parents if folder.is_relative_to(self.private)][:-1]
         listed = any(learned.beside(folder).is_file() or (folder / learned.LIST).is_file() for folder in folders)
-        ours = weights.is_relative_to(self.private / "store") or any(weights.parent.glob(f"*{RECORD}"))
+        ours = weights.is_relative_to(self.private / "store") or any(weights.parent.glob(f"*{records.ENDING}"))
         return listed or not ours
 
 
 def _all_of(folder: Path) -> list[Path]:
-    """The files of a model, its lock and its records left."""
+    """The files of a model. Its lock stays, and its records: by them the workflow notices what is gone."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
-    return sorted(path for path in files if not path.name.endswith(RECORD))
+    return sorted(path for path in files if not path.name.endswith(records.ENDING))
 
 
 def _of_shard(path: Path, rows: int | None) -> Held:
@@ -128,8 +127,8 @@ def _of_shard(path: Path, rows: int | None) -> Held:
 def _jobs(folder: Path) -> dict[str, list[str]]:
     """By name of a file: all that its job wrote, as the records in the folder tell."""
     jobs: dict[str, list[str]] = {}
-    for path in folder.glob(f"*{RECORD}"):
-        record = provenance.last_record(path.with_name(path.name.removesuffix(RECORD)))
+    for path in folder.glob(f"*{records.ENDING}"):
+        record = records.last(path.with_name(path.name.removesuffix(records.ENDING)))
         if record is None:
             continue
         for name in record["outputs"]:

@@ -3,7 +3,7 @@
 A stage sees its settings as one JSON value and named files, and nothing else. What it raises is told without the
 data in it: a `StageError` is written by us and printed as it is; of any other exception only the type and our own
 line are printed, because drivers and converters echo values. A stage that ends well appends a record of how its
-outputs came to be beside the first of them (an edge of nothing; see `provenance`).
+outputs came to be beside the first of them (an edge of nothing; see `records`).
 
 Only `Job.say` and these errors reach the log, which is opened by name (NOTECAST_LOG). The descriptors 1 and 2, where
 libraries, children and a user's own code print, warn and crash, are private: `workflow/logged.sh` has sent them to a
@@ -14,7 +14,6 @@ terminal and the rest nowhere; NOTECAST_LOG=stage.log shows the rest.
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 import traceback
@@ -25,8 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from lib import canonical_json
-from lib.files import sha256
+from lib import records
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 _own_voice: TextIO | None = None  # the log; None, and sys.stderr, where a stage's `main` is called as a function
@@ -40,13 +38,15 @@ class StageError(Exception):
 class Job:
     """One call of a stage: its settings, its files by name, its code's hash, and `say` for progress in its log.
 
-    `neutral` holds what cannot change a result (rows fetched at a time, workers); it is no part of any hash.
+    `neutral` holds what cannot change a result (rows fetched at a time, workers); it is no part of any hash. `facts`
+    are what a stage knows of how its outputs came, for their record.
     """
 
     settings: dict[str, Any]
     files: dict[str, Any] = field(default_factory=dict)
     neutral: dict[str, Any] = field(default_factory=lambda: json.loads(os.environ.get("NOTECAST_NEUTRAL", "{}")))
     code: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
         """The one file called `name`."""
@@ -82,8 +82,9 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
     started = time.time()
     try:
         main(job)
-        files = (job.paths(name[:-1]) if name.endswith("*") else [job.path(name)] for name in outputs)
-        _record(job, [path for paths in files for path in paths], started)
+        written = [path for paths in _files(job, outputs).values() for path in paths]
+        told = {"settings": job.settings, "code": job.code}
+        records.append(Path(sys.argv[0]), told, _files(job, inputs), written, started, job.facts)
     except StageError as error:
         _fail(error, str(error), 1)
     except (KeyboardInterrupt, BrokenPipeError):
@@ -93,6 +94,10 @@ def run(main: Callable[[Job], None], doc: str | None, inputs: Sequence[str], out
             raise
         traceback.clear_frames(error.__traceback__)  # what filled the memory must not be in the way of telling it
         _fail(error, without_data(error), 70)
+
+
+def _files(job: Job, names: Sequence[str]) -> dict[str, list[Path]]:
+    return {name: job.paths(name[:-1]) if name.endswith("*") else [job.path(name)] for name in names}
 
 
 def _print(line: str) -> None:
@@ -168,20 +173,3 @@ def without_data(error: BaseException) -> str:
     # A type made while running may be named after a value: take the nearest that stands in a module under its name.
     known = next(t for t in type(error).__mro__ if getattr(sys.modules.get(t.__module__), t.__name__, None) is t)
     return f"{known.__module__}.{known.__name__} at {where or 'a place outside the stage'}"
-
-
-def _record(job: Job, written: list[Path], started: float) -> None:
-    """Append how the outputs came: one JSON line in `<first output>.record.jsonl`, keyed by the outputs' sha256."""
-    record = {
-        "outputs": {path.name: sha256(path) for path in written},
-        "settings": canonical_json(job.settings),
-        "code": job.code,
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.time() - started, 3),
-        "host": platform.node(),
-        "python": platform.python_version(),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
-    }
-    path = written[0].with_name(written[0].name + ".record.jsonl")
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(canonical_json(record) + "\n")

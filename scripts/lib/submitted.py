@@ -1,10 +1,11 @@
 """What was submitted runs: a job that waited in a queue follows its head's configuration, not today's.
 
 A queued job parses the workflow again when it starts, hours after its head. So the head copies the code that it began
-with, and writes down its configuration and a hash of each job's settings and code, in files of its own that no later
-head or dry run touches. Jobs run that code with that configuration: what is edited is for the next run. A query or a
-module of the user's own lies elsewhere; edited, it makes a job that reads it refuse. The job finds the hashes by an
-environment variable, which the scheduler hands on. (Without a scheduler the code is copied too: a run may take days.)
+with (and notes git's revision of it), and writes down its configuration and a hash of each job's settings and code, in
+files of its own that no later head or dry run touches. Jobs run that code with that configuration: what is edited is
+for the next run. A query or a module of the user's own lies elsewhere; edited, it makes a job that reads it refuse. The
+job finds the hashes by an environment variable, which the scheduler hands on. (Without a scheduler the code is copied
+too: a run may take days.)
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from lib import canonical_json, provenance
+from lib import canonical_json, provenance, records, revision
 from lib.config_errors import ConfigError
 
 VARIABLE = "NOTECAST_SUBMITTED"
@@ -35,6 +36,7 @@ AGAIN = "was changed after this job had been submitted, and the job runs nothing
 def freeze(folder: Path) -> Path:
     """A copy of the workflow's code as it is now, below `folder` under a hash of its bytes; made at once or not."""
     own = {path: path.read_bytes() for name in CODE for path in _files(provenance.ROOT / name)}
+    own[provenance.ROOT / records.REVISION] = canonical_json(revision.of(provenance.ROOT, CODE)).encode()
     listed = [[str(path.relative_to(provenance.ROOT)), hashlib.sha256(text).hexdigest()] for path, text in own.items()]
     frozen = folder.absolute() / hashlib.sha256(canonical_json(listed).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)

@@ -77,6 +77,17 @@ def test_what_a_scheduler_or_a_launcher_gave_is_taken_as_it_is(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_record_tells_name_and_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text('#!/bin/sh\necho "$@" | grep -q -- "--id=0,2" && printf "H100, 550.1\\nH100, 550.1\\n"\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert devices.described() == [{"name": "H100", "driver": "550.1"}] * 2
+    smi.unlink()
+    assert devices.described() == []
+
+
 def test_a_machine_without_a_gpu_leases_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import provenance
-from lib.provenance import _LONG_AGO, code_hash, last_record, made_with, stamp
+from lib import provenance, records
+from lib.provenance import _LONG_AGO, code_hash, made_with, stamp
 
 MODULE = '"""Docs."""\nimport json\nimport numpy\n\ndef f(x):\n    """More."""\n    return json.dumps(x)  # why\n'
 
@@ -77,7 +77,7 @@ def test_a_record_cut_off_by_a_kill_is_passed_over(output: Path) -> None:
     record(output)
     with open(str(output) + ".record.jsonl", "a") as file:
         file.write('{"outputs": {"m.js')
-    found = last_record(output)
+    found = records.last(output)
     assert found is not None and found["settings"] == "s"
 
 

@@ -1,5 +1,6 @@
 """What a head writes down is what its jobs run and compare with: equal passes, other settings or code refuse."""
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -115,7 +116,8 @@ def test_the_code_is_copied_whole_once_and_again_when_it_has_changed(
     assert sorted((tmp_path / "code").iterdir()) == sorted([first, second])
     for frozen, script in ((first, "scripts/clean.py"), (second, "edited")):
         assert (frozen / "scripts/clean.py").read_text(encoding="utf-8") == script
-        assert len([path for path in frozen.rglob("*") if path.is_file()]) == 4
+        assert json.loads((frozen / "revision.json").read_text()) == {"commit": None, "dirty": None}, "no clone"
+        assert len([path for path in frozen.rglob("*") if path.is_file()]) == 5
     os.utime(first, (0, 0))
     submitted.freeze(tmp_path / "code")
     assert list((tmp_path / "code").iterdir()) == [second]

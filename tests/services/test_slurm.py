@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checkout import Checkout, merged, small_config
-from lib.provenance import last_record
+from lib import records
 from slurm import ACCOUNT, Slurm
 from slurm_head import Head, started, waiting
 
@@ -92,7 +92,7 @@ def closed(slurm: Slurm, partition: str) -> Iterator[None]:
 
 
 def cleaned(run: Checkout) -> dict[str, Any]:
-    record = last_record(run.folder / f"{CLEANED}.parquet")
+    record = records.last(run.folder / f"{CLEANED}.parquet")
     assert record is not None
     return record
 
