@@ -116,6 +116,7 @@ TABLE = [
     Kind("<private>/{unfinished}", "text", "a file that a killed job was writing; the next attempt writes it anew"),
     Kind("<results>/summary.txt", "aggregate", "the table of the run"),
     Kind("<results>/summary.csv", "aggregate", "the same for a machine"),
+    Kind("<results>/provenance.json", "aggregate", "from every figure back to its queries, by hash"),
     Kind("<results>/index.html", "aggregate", "the run on one page"),
     Kind("<results>/report.html", "aggregate", "Snakemake's report"),
     Kind("<results>/config.yaml", "aggregate", "the configuration, without paths of the host"),

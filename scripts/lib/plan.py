@@ -278,6 +278,13 @@ class Plan:
         encodings = [self.encoding(own["model"])] if "model" in own else self.encodings
         return [(task, encoding) for task in tasks for encoding in encodings]
 
+    def made(self, _: Any) -> list[str]:
+        """What a run is for: a file of each job that nothing else waits for."""
+        shared = ["<results>/share/{task}.parquet"] if self.config.share.enabled else []
+        last = ["<results>/figures/{task}/roc.svg", "<results>/certificate/{task}.json", *shared]
+        files = [file for pattern in last for file in self.files(pattern, {})]
+        return [f"{self.results}/summary.txt", f"{self.results}/config.yaml", *files]
+
     def waited_for(self) -> list[str]:
         """A file of each checkpoint behind which the whole run stands: inventories, leakage, datasets."""
         return [

@@ -108,12 +108,13 @@ def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
     record = records.last(paths[0])
     if record is None or record["settings"] != settings or record["code"] != code:
         return False
+    recorded = {Path(name).name: digest for name, digest in record["outputs"].items()}
     for path in paths:
         if not path.is_file():
             return False
         if path.stat().st_size <= 1_000_000:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            if record["outputs"].get(path.name) != digest:
+            if recorded.get(path.name) != digest:
                 return False
     return True
 

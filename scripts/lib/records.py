@@ -4,7 +4,8 @@ A manifest says what is there and is the same whenever it is made again; a recor
 on what. Its keys:
 
 stage, settings, code   the script's name, its settings as canonical JSON, the hash of its code (`provenance`)
-inputs, outputs         sha256 by path: `<private>/...`, `<results>/...`; of other inputs the name alone
+inputs                  sha256 by path: `<private>/...`, `<results>/...`; of what lies elsewhere the name alone
+outputs                 sha256 by name; by path, where one lies in another folder than the record
 commit, dirty           git's revision of the workflow, and whether its code differed from it; null where unknown
 started, seconds        UTC, ISO 8601; wall time
 host, python, versions  the machine's name, Python's version, those of the libraries that the job loaded
@@ -84,7 +85,7 @@ def append(
         "settings": canonical_json(told["settings"]),
         "code": told["code"],
         "inputs": {_name(path): sha256(path) for name, paths in read.items() for path in _immutable(name, paths)},
-        "outputs": {path.name: sha256(path) for path in written},
+        "outputs": {_written(path, written[0]): sha256(path) for path in written},
         "commit": known.get("commit"),
         "dirty": known.get("dirty"),
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
@@ -111,6 +112,10 @@ def _immutable(name: str, paths: Iterable[Path]) -> list[Path]:
     if name in _MUTABLE or (name == "database" and not all(_name(path).startswith("<") for path in paths)):
         return []
     return [path for path in paths if path.is_file()]
+
+
+def _written(path: Path, first: Path) -> str:
+    return path.name if path.parent == first.parent else _name(path)
 
 
 def _name(path: Path) -> str:

@@ -297,5 +297,23 @@ class Settings(SourceSettings):
             "min_cell": self._config.min_cell,
         }
 
+    def provenance(self) -> dict[str, Any]:
+        source = self._config.source
+        kind = "demo" if source.demo else "odbc" if source.odbc else "sqlite"
+        lock = provenance.LOCK.read_bytes()
+        return {
+            "lock": {"sha256": hashlib.sha256(lock).hexdigest(), "packages": lock.count(b"==")},
+            "name": self._config.name,
+            "evaluation": self._config.evaluation,
+            "headline": self._plan.headline,
+            "min_cell": self._config.min_cell,
+            "source": {
+                "kind": kind,
+                "first_day": str(source.data_start),
+                "last_day": str(source.data_end),
+                "window": source.window,
+            },
+        }
+
     def steps(self) -> list[str]:
         return [step if isinstance(step, str) else next(iter(step)) for step in self._config.clean.steps]

@@ -18,7 +18,7 @@ SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--nocolor"]
 PARTS = ("workflow", "scripts", "config", "envs", "profiles", "requirements.lock")
 UNDECLARED = re.compile(
     r"/(store|stamps|code|tmp|cache|logs|fetched)/|/ledger/.*(parquet|jsonl)$|openings\.jsonl$|\.record\.jsonl$|\.running$"
-    r"|/(report|certificate/\w+)\.html$|/share\.key$"
+    r"|/(report|certificate/\w+|steward|reviewer)\.html$|/provenance\.json$|/crate\.zip$|/share\.key$"
 )
 
 

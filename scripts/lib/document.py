@@ -1,0 +1,127 @@
+"""A run's provenance in one document of class aggregate: from every figure back to the query that its rows came from.
+
+Made from records and manifests. Hashes stand for what is private; a count of rows by window is left out where any
+window of the query is small; hosts, users, paths outside the run and job numbers stay in the records.
+
+name, evaluation, headline, min_cell    of the run
+workflow      commits [{commit, dirty, jobs}], python, versions {library: [versions]}, lock {sha256, packages}
+source        kind (demo, sqlite, odbc), first_day, last_day, window, releases {cohort: [rows of the release query]}
+queries       [{cohort, kind, file, sha256, dialect, parameters, windows, rows}]; sha256 is of the canonical SQL
+extracts      [{cohort, kind, window, rows or null, sha256, extracted}]
+cohort_flow   {task: {file, sha256, steps, parts}}, from flow/
+split         the settings, as the configuration shows them
+disjoint      {task: [checks of the certificate on what two parts share]}, and leakage {task: {file, sha256, verdicts}}
+models        [{task, model, kind, size, seed, file, sha256, start, tokenizer, train, tuning, ...}]: see `_model`
+metrics       [{task, model, size, seed, part, n_rows, measures, file, sha256, predictions, weights, train}]
+openings      [{task, config, first, last, models, predictions}] of the test
+jobs          every job: stage, wildcards, code, settings (sha256), inputs, outputs, commit, dirty, started, seconds,
+              python, versions, scheduler, attempt, gpu, peak_mb; {"missing": true} without a record
+outputs       {path: sha256} of every declared output
+standing      what keeps the run from being reproducible as it stands: [] or sentences
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib import document_tables, records
+from lib.files import read_json_lines
+
+# A hash of a short list of numbers gives the list away to whoever tries all numbers: who has opted out.
+_NOT_HASHED = {"<private>/stamps/exclusions/list.txt"}
+_SETTINGS_NOT_HASHED = {"inventory"}
+_OF_A_JOB = (
+    *("code", "commit", "dirty", "started", "seconds"),
+    *("python", "versions", "scheduler", "attempt", "gpu", "peak_mb"),
+)
+
+
+class Run:
+    """What a run has left: its jobs with their newest records, and its files by their logical names."""
+
+    def __init__(self, jobs: Path, results: Path) -> None:
+        self.private, self.results = jobs.parents[2], results
+        self.jobs = [dict(zip(("stage", "wildcards", "output"), line, strict=False)) for line in read_json_lines(jobs)]
+        for job in self.jobs:
+            job["record"] = records.last(self.path(job["output"]))
+
+    def path(self, name: str) -> Path:
+        """Where `<private>/...` or `<results>/...` lies."""
+        root, _, inside = name.partition("/")
+        return (self.private if root == "<private>" else self.results) / inside
+
+    def of(self, stage: str) -> Iterator[dict[str, Any]]:
+        """The stage's jobs that have a record."""
+        yield from (job for job in self.jobs if job["stage"] == stage and job["record"])
+
+    @staticmethod
+    def settings_of(job: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(json.loads(job["record"]["settings"]))
+
+    def outputs(self, job: Mapping[str, Any]) -> dict[str, str]:
+        """sha256 by logical name of what a job wrote."""
+        folder = job["output"].rpartition("/")[0]
+        written = job["record"]["outputs"] if job["record"] else {}
+        return {name if "/" in name else f"{folder}/{name}": digest for name, digest in written.items()}
+
+
+def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole document, as the module's docstring has it; `settings` are those of the stage `provenance`."""
+    tables = document_tables.Tables(run, settings["min_cell"])
+    return {
+        **{key: settings[key] for key in ("name", "evaluation", "headline", "min_cell", "source")},
+        "workflow": _workflow(run) | {"lock": settings["lock"]},
+        "queries": tables.queries(),
+        "extracts": tables.extracts(),
+        "cohort_flow": tables.flows(),
+        "split": next((run.settings_of(job) for job in run.of("split")), {}),
+        "disjoint": tables.disjoint(),
+        "leakage": tables.leakage(),
+        "models": tables.models(),
+        "metrics": tables.metrics(),
+        "openings": tables.openings(),
+        "jobs": [_job(run, job) for job in run.jobs],
+        "outputs": {name: digest for job in run.jobs for name, digest in run.outputs(job).items()},
+        "standing": list(standing(run.jobs)),
+    }
+
+
+def standing(jobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the records say against the run, in sentences."""
+    made = [job["record"] for job in jobs if job["record"]]
+    if missing := len(jobs) - len(made):
+        yield f"{missing} of {len(jobs)} jobs left no record of how their files came"
+    if dirty := sum(record["dirty"] is True for record in made):
+        yield f"{dirty} of {len(jobs)} jobs ran code that was changed and not committed"
+    if unknown := sum(record["commit"] is None for record in made):
+        yield f"{unknown} of {len(jobs)} jobs ran code of which no git revision is known"
+
+
+def _workflow(run: Run) -> dict[str, Any]:
+    made = [job["record"] for job in run.jobs if job["record"]]
+    commits = Counter((record["commit"], record["dirty"]) for record in made)
+    used = sorted({(name, version) for record in made for name, version in record["versions"].items()})
+    return {
+        "commits": [
+            {"commit": commit, "dirty": dirty, "jobs": jobs} for (commit, dirty), jobs in commits.most_common()
+        ],
+        "python": sorted({record["python"] for record in made}),
+        "versions": {name: [version for other, version in used if other == name] for name, _ in used},
+    }
+
+
+def _job(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
+    record = job["record"]
+    told = {key: job[key] for key in ("stage", "wildcards", "output")}
+    if record is None:
+        return told | {"missing": True}
+    settings = hashlib.sha256(record["settings"].encode()).hexdigest()
+    return told | {
+        **{key: record[key] for key in _OF_A_JOB},
+        "settings": None if job["stage"] in _SETTINGS_NOT_HASHED else settings,
+        "inputs": {name: digest for name, digest in record["inputs"].items() if name not in _NOT_HASHED},
+        "outputs": run.outputs(job),
+    }

@@ -1,0 +1,31 @@
+# How every figure came to be, for people who were not there.
+# Needs: all that a run makes, and the records beside it.
+# Makes: provenance.json under <results>.
+
+
+# Runs when any job of the run is asked for otherwise than before, for then some record is new; what the records say of
+# times and machines is no reason.
+rule provenance:
+    input:
+        stamp=plan.stamp("provenance", "<results>/provenance.json"),
+        jobs=plan.list_jobs,
+        made=behind("dataset", plan.made),
+    output:
+        document=report(
+            "<results>/provenance.json",
+            caption="../report/provenance.rst",
+            category="Provenance",
+            labels={"what": "document"},
+        ),
+    log:
+        "<logs>/provenance.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("provenance"),
+        code=plan.code("provenance"),
+    message:
+        "Collecting the provenance of the run"
+    shell:
+        "logged {log} provenance --settings {params.settings:q} --code {params.code} "
+        "--jobs {input.jobs:q} --document {output.document:q}"
