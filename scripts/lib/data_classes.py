@@ -117,6 +117,8 @@ TABLE = [
     Kind("<results>/summary.txt", "aggregate", "the table of the run"),
     Kind("<results>/summary.csv", "aggregate", "the same for a machine"),
     Kind("<results>/provenance.json", "aggregate", "from every figure back to its queries, by hash"),
+    Kind("<results>/steward.html", "aggregate", "the same for the data steward"),
+    Kind("<results>/reviewer.html", "aggregate", "the same for the reviewer"),
     Kind("<results>/index.html", "aggregate", "the run on one page"),
     Kind("<results>/report.html", "aggregate", "Snakemake's report"),
     Kind("<results>/config.yaml", "aggregate", "the configuration, without paths of the host"),

@@ -9,26 +9,30 @@ source        kind (demo, sqlite, odbc), first_day, last_day, window
 releases      {cohort: [rows of the release query, for each release that its extracts are of]}
 queries       [{cohort, kind, file, sha256, dialect, parameters, windows, rows}]; sha256 is of the canonical SQL
 extracts      [{cohort, kind, window, rows or null, sha256, extracted}]
-cohort_flow   {task: {file, sha256, steps, parts}}, from flow/
+cohort_flow   {task: {file, sha256, opted_out, steps, parts, ...}}, from flow/
 split         the settings, as the configuration shows them
-disjoint      {task: [checks of the certificate on what two parts share]}, and leakage {task: {file, sha256, verdicts}}
+disjoint      {task: [checks of the certificate on what two parts share]}
+leakage       {task: {file, sha256, verdicts, unsettled [checks that fail or are not verifiable]}}
+headlines     [{task, title, part, n_rows, n_persons, model, kind, control, size, seeds, auroc, difference, reference,
+              file, sha256}]: the figures of the report, of compare's tables
 models        [{task, model, kind, size, seed, file, sha256, start, tokenizer, train, tuning, ...}]: see `_model`
 metrics       [{task, model, size, seed, part, n_rows, measures, file, sha256, predictions, weights, train}]
 openings      [{task, config, first, last, models, predictions}] of the test
+shared        [{task, parts, groups, min_group, file, sha256}] of predictions written for a reviewer
 jobs          every job: stage, wildcards, code, settings (sha256), inputs, outputs, commit, dirty, started, seconds,
               python, versions, scheduler, attempt, gpu, peak_mb; {"missing": true} without a record
 outputs       {path: sha256} of every declared output
-standing      what keeps the run from being reproducible as it stands: [] or sentences
+standing      what keeps the run from being reproducible as it stands, as the records have it: [] or sentences
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib import document_tables, records
+from lib import document_tables, records, standing
 from lib.files import read_json_lines
 
 _OF_A_JOB = (
@@ -69,7 +73,7 @@ class Run:
 def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document, as the module's docstring has it; `settings` are those of the stage `provenance`."""
     tables = document_tables.Tables(run, settings["min_cell"])
-    return {
+    whole = {
         **{key: settings[key] for key in ("name", "evaluation", "headline", "min_cell", "source")},
         "workflow": _workflow(run) | {"lock": settings["lock"]},
         "releases": tables.releases(),
@@ -79,24 +83,15 @@ def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
         "split": next((run.settings_of(job) for job in run.of("split")), {}),
         "disjoint": tables.disjoint(),
         "leakage": tables.leakage(),
+        "headlines": tables.headlines(),
         "models": tables.models(),
         "metrics": tables.metrics(),
         "openings": tables.openings(),
+        "shared": tables.shared(),
         "jobs": [_job(run, job) for job in run.jobs],
         "outputs": {name: digest for job in run.jobs for name, digest in run.outputs(job).items()},
-        "standing": list(standing(run.jobs)),
     }
-
-
-def standing(jobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What the records say against the run, in sentences."""
-    made = [job["record"] for job in jobs if job["record"]]
-    if missing := len(jobs) - len(made):
-        yield f"{missing} of {len(jobs)} jobs left no record of how their files came"
-    if dirty := sum(record["dirty"] is True for record in made):
-        yield f"{dirty} of {len(jobs)} jobs ran code that was changed and not committed"
-    if unknown := sum(record["commit"] is None for record in made):
-        yield f"{unknown} of {len(jobs)} jobs ran code of which no git revision is known"
+    return whole | {"standing": standing.against(whole)}
 
 
 def _workflow(run: Run) -> dict[str, Any]:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 SHARED = ("patients in ", "stays in ", "identical texts in ")  # of the certificate: what two parts may not share
 WEIGHTS = "model.safetensors"
+_OF_A_FLOW = ("unit", "opted_out", "events_of", "steps", "parts")
+_OF_A_TABLE = ("part", "metric", "n_rows", "n_persons", "reference")
+_OF_A_ROW = ("model", "kind", "control", "size", "auroc", "difference")
 
 
 class Tables:
@@ -75,7 +78,7 @@ class Tables:
         told = {}
         for job in self._run.of("flow"):
             flow = read_json(self._run.path(job["output"]))
-            told[flow["task"]] = self._file(job["output"]) | {key: flow[key] for key in ("unit", "steps", "parts")}
+            told[flow["task"]] = self._file(job["output"]) | {key: flow[key] for key in _OF_A_FLOW}
         return told
 
     def disjoint(self) -> dict[str, Any]:
@@ -86,12 +89,15 @@ class Tables:
         }
 
     def leakage(self) -> dict[str, Any]:
-        """By task: the certificate's file, and how many of its checks came to each verdict."""
+        """By task: the certificate's file, how many of its checks came to each verdict, and which cannot vouch."""
         told = {}
         for task, name, whole in self._certificates():
-            verdicts = [check["verdict"] for check in (*whole["data"], *whole["fitted"])]
-            counted = {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
-            told[task] = self._file(name) | {"verdicts": counted}
+            checks = [*whole["data"], *whole["fitted"]]
+            verdicts = [check["verdict"] for check in checks]
+            told[task] = self._file(name) | {
+                "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+                "unsettled": [check for check in checks if check["verdict"] in ("fail", "not verifiable")],
+            }
         return told
 
     def _certificates(self) -> list[tuple[str, str, dict[str, Any]]]:
@@ -135,6 +141,36 @@ class Tables:
                 "precision": manifest["precision"],
             }
         return fitted
+
+    def headlines(self) -> list[dict[str, Any]]:
+        """A row a task, model and training size: the figure of the report, as `compare` has it, and its seeds."""
+        told = []
+        for job in self._run.of("compare"):
+            table = read_json(self._run.path(job["output"]))
+            told += [
+                {
+                    "task": table["task"]["name"],
+                    "title": table["task"]["title"],
+                    **{key: table[key] for key in _OF_A_TABLE},
+                    **{key: row[key] for key in _OF_A_ROW},
+                    "seeds": [str(one["seed"]) for one in row["seeds"]],
+                    **self._file(job["output"]),
+                }
+                for row in table["rows"]
+            ]
+        return told
+
+    def shared(self) -> list[dict[str, Any]]:
+        """A row a task whose predictions were written for a reviewer: parts, groups, and the smallest one allowed."""
+        told = []
+        for job in self._run.of("share"):
+            settings = self._run.settings_of(job)
+            told.append(
+                {"task": job["wildcards"]["task"]}
+                | {key: settings[key] for key in ("parts", "groups", "min_group")}
+                | self._file(job["output"])
+            )
+        return told
 
     def metrics(self) -> list[dict[str, Any]]:
         """A row a fit and part: measures with intervals; the hashes of predictions, weights and training rows."""

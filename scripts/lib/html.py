@@ -26,11 +26,17 @@ details { margin: .4rem 0; } summary { cursor: pointer; color: #0060a0; }
 """
 
 
-def document(title: str, body: Sequence[str]) -> str:
-    """A whole page; `body` is markup."""
+class Markup(str):
+    """Text of ours that is markup already, and is not escaped."""
+
+
+def document(title: str, body: Sequence[str], css: str = "") -> str:
+    """A whole page; `body` is markup, `css` what this page has beyond all pages'."""
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        f"<style>{CSS}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n"
+        f"<style>{CSS}{css}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
 
 
@@ -64,5 +70,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int, also_le
 def row(cells: Sequence[str], left: int, attributes: str = "", also_left: int | None = None) -> str:
     end = len(cells) if also_left is None else also_left
     numeric = (' class="n"' if left <= i < end else "" for i in range(len(cells)))
-    inner = "".join(f"<td{style}>{escape(cell)}</td>" for style, cell in zip(numeric, cells, strict=True))
+    inner = "".join(f"<td{style}>{_told(cell)}</td>" for style, cell in zip(numeric, cells, strict=True))
     return f"<tr{attributes}>{inner}</tr>"
+
+
+def _told(cell: str) -> str:
+    return cell if isinstance(cell, Markup) else escape(cell)

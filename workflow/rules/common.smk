@@ -9,7 +9,7 @@ import os
 # Of a scheduler's job: the copy that its head made.
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from lib import failures, slurm
+from lib import failures, slurm, standing_now
 from lib.config import Config
 from lib.config_errors import ConfigError, validated
 from lib.plan import Plan
@@ -28,12 +28,17 @@ try:
         plan.describe_server()
         plan.list_exclusions()
         plan.keep_temporary_files()
-        plan.noted = Submitted(Path(plan.private, "stamps", "submitted"), config)
+        plan.noted = Submitted(Path(plan.private, "stamps", "submitted"), dict(config))
     else:
         plan.noted = waited()
 except ConfigError as fault:
     alone = "\n(a file with a `source` stands alone; to overlay the demo's: --configfile config/config.yaml FILE)"
     raise WorkflowError(f"{fault}{'' if 'cohorts' in config else alone}") from None
+
+
+# The first page of `snakemake --report` asks, when it is made: current code stands beside old results there. Not part of
+# the configuration that is checked above and handed to jobs.
+config["standing"] = lambda: standing_now.rst(plan)
 
 
 # Jobs run this interpreter, offline, readable by their owner alone, with temporary files and caches in private.

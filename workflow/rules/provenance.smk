@@ -1,13 +1,18 @@
 # How every figure came to be, for people who were not there.
 # Needs: all that a run makes, and the records beside it.
-# Makes: provenance.json under <results>.
+# Makes: provenance.json, and steward.html and reviewer.html made of it, under <results>.
 
 
 # Runs when any job of the run is asked for otherwise than before, for then some record is new; what the records say of
 # times and machines is no reason.
 rule provenance:
     input:
-        stamp=plan.stamp("provenance", "<results>/provenance.json"),
+        stamp=plan.stamp(
+            "provenance",
+            "<results>/provenance.json",
+            "<results>/steward.html",
+            "<results>/reviewer.html",
+        ),
         jobs=plan.list_jobs,
         made=behind("dataset", plan.made),
     output:
@@ -16,6 +21,18 @@ rule provenance:
             caption="../report/provenance.rst",
             category="Provenance",
             labels={"what": "document"},
+        ),
+        steward=report(
+            "<results>/steward.html",
+            caption="../report/steward.rst",
+            category="Provenance",
+            labels={"what": "for the data steward"},
+        ),
+        reviewer=report(
+            "<results>/reviewer.html",
+            caption="../report/reviewer.rst",
+            category="Provenance",
+            labels={"what": "for the reviewer"},
         ),
     log:
         "<logs>/provenance.log",
@@ -28,4 +45,4 @@ rule provenance:
         "Collecting the provenance of the run"
     shell:
         "logged {log} provenance --settings {params.settings:q} --code {params.code} "
-        "--jobs {input.jobs:q} --document {output.document:q}"
+        "--jobs {input.jobs:q} --document {output.document:q} --steward {output.steward:q} --reviewer {output.reviewer:q}"
