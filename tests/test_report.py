@@ -31,10 +31,10 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = dict(attrs)
-        self._cell = tag in ("td", "th")
+        self._cell = self._cell or tag in ("td", "th")
         if tag == "tr":
             self.rows.append([])
-        elif self._cell:
+        elif tag in ("td", "th"):
             self.rows[-1].append("")
         elif tag == "p":
             self.paragraphs.append(told.get("class"))

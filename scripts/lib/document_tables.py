@@ -60,7 +60,7 @@ class Tables:
             {
                 **{name: job["wildcards"][name] for name in ("cohort", "kind", "window")},
                 "rows": None if (job["wildcards"]["cohort"], job["wildcards"]["kind"]) in small else rows,
-                "sha256": next(iter(job["record"]["outputs"].values())),
+                "sha256": job["record"]["outputs"][job["output"].rpartition("/")[2]],
                 "extracted": job["record"]["started"],
             }
             for job, _, rows in self._extracted()

@@ -45,6 +45,10 @@ def page(
         " Curves, calibration and training are among the report's figures.</p>"
     )
     body += _releases(releases)
+    body.append(
+        '<p class="quiet">Where each figure comes from, and whether the run is reproducible as it stands, is said on'
+        " reviewer.html beside this page, what was done with the data on steward.html.</p>"
+    )
     if with_oracle:
         body.append(
             "<p>The data are generated: the oracle is the AUROC of the risk from which the outcomes were drawn, on the"

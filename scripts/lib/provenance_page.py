@@ -27,8 +27,7 @@ dt { font-weight: 600; } dd { margin: 0; max-width: 52rem; }
 nav a { display: inline-block; } caption { text-align: left; color: #595959; padding: .2rem 0; }
 a:focus-visible, summary:focus-visible, .wide:focus-visible { outline: 3px solid #0060a0; outline-offset: 2px; }
 @media (max-width: 600px) { body { margin: 1rem auto; padding: 0 .9rem; } dl { display: block; }
-       dd { margin: 0 0 .5rem; }       td:first-child { white-space: normal; } .wide table { min-width: 34rem; }
-       h2 { margin-top: 2rem; } }
+       dd { margin: 0 0 .5rem; }       td:first-child { white-space: normal; } h2 { margin-top: 2rem; } }
 @media print { body { max-width: none; font-size: 11px; } nav { display: none; } h2, h3 { break-after: avoid; }
        tr, li { break-inside: avoid; } details::details-content { content-visibility: visible; display: block; }
        .wide { overflow: visible; } }
@@ -77,9 +76,9 @@ def hashes(names: Iterable[tuple[str, str | None]]) -> str:
     return html.table(["File", "sha256"], rows, left=2).replace("<td><code>", '<td class="whole"><code>')
 
 
-def day(time: str) -> str:
-    """An ISO time as people read it, UTC."""
-    return time[:16].replace("T", " ")
+def minute(time: str) -> str:
+    """An ISO time in UTC as people read it; it does not break over lines."""
+    return time[:16].replace("T", "\N{NO-BREAK SPACE}")
 
 
 def environment(document: Mapping[str, Any]) -> str:
@@ -108,7 +107,7 @@ def environment(document: Mapping[str, Any]) -> str:
                 ),
             ),
             ("GPUs", ", ".join(cards) or "none"),
-            ("First and last job", " to ".join(day(f(job["started"] for job in made)) for f in (min, max)) + " UTC"),
+            ("First and last job", " to ".join(minute(f(job["started"] for job in made)) for f in (min, max)) + " UTC"),
         ]
     )
 

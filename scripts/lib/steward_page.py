@@ -10,7 +10,7 @@ from typing import Any
 
 from lib import wording
 from lib.html import table
-from lib.provenance_page import day, digest, environment, fold, page, terms
+from lib.provenance_page import digest, environment, fold, minute, page, terms
 from lib.steward_files import files, shared
 
 SOURCES = {
@@ -58,7 +58,7 @@ def _queries(document: Mapping[str, Any]) -> str:
             digest(one["sha256"]),
             wording.count(one["windows"]),
             wording.count(one["rows"]),
-            " to ".join(dict.fromkeys(day(f(dates[one["cohort"], one["kind"]])) for f in (min, max))),
+            " to ".join(dict.fromkeys(minute(f(dates[one["cohort"], one["kind"]])) for f in (min, max))),
         ]
         for one in document["queries"]
     ]
@@ -115,7 +115,12 @@ def _windows(of: Mapping[str, list[Mapping[str, Any]]]) -> str:
 
 
 def _parameters(given: Mapping[str, Any]) -> str:
-    return terms((name, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for name, v in given.items())
+    def told(value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(told, value)) or "none"
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+    return terms((name, told(value)) for name, value in given.items())
 
 
 def _flows(document: Mapping[str, Any]) -> str:

@@ -80,6 +80,17 @@ class Call:
     def text(self, name: str, content: str, number: int = 0) -> None:
         self.give(name, number).write_text(content, encoding="utf-8")
 
+    def manifest(self, window: str, content: str | None) -> None:
+        """The list of jobs has one extract alone, of `window`; its manifest holds `content`, or is not there."""
+        name = f"extract/stays/{window}.text"
+        job = ["extract", {"cohort": "stays", "kind": "text", "window": window}, f"<private>/{name}.parquet"]
+        self.give("jobs").write_text(json.dumps(job) + "\n", encoding="utf-8")
+        record = self.folder / f"{name}.parquet.record.jsonl"
+        record.parent.mkdir(parents=True)
+        shutil.copyfile(self.folder.parents[1] / "canaries/extract/stays/2020.text.parquet.record.jsonl", record)
+        if content is not None:
+            (self.folder / f"{name}.json").write_text(content, encoding="utf-8")
+
     def database(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.give("database"))) as connection:
             for statement in statements:
@@ -281,6 +292,9 @@ def _shards() -> list[Case]:
         Case("figures", "metrics", "text where a number is wanted", "builtins.", lambda c: c.json("metrics", curve), echoed=False),
         Case("report", "flow", "another task", "its flow file is of another task", lambda c: c.json("flows", lambda f: f.update(task=TEXT)), 1, False),
         Case("report", "table", "text where a number is wanted", "builtins.", lambda c: c.json("tables", lambda t: t["rows"][0]["auroc"].update(value=TEXT)), echoed=False),
+        Case("provenance", "list of jobs", "JSON that is none", "json.decoder.JSONDecodeError", lambda c: c.text("jobs", TEXT), echoed=False),
+        Case("provenance", "manifest", "JSON that is none", "json.decoder.JSONDecodeError", lambda c: c.manifest("2020", TEXT), echoed=False),
+        Case("provenance", "a manifest's name", "no manifest", "builtins.FileNotFoundError", lambda c: c.manifest(WORD, None)),
         Case("resolve", "settings", "JSON that is none", "ended with status 2 before it could say why",
              lambda c: c.raw.update(settings="{" + TEXT), 2, False),
         Case("demo_hospital", "settings", "a leak that is none", "leak: names 1 unknown", lambda c: c.settings.update(leak=[TEXT]), 1, False),
