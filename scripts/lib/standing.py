@@ -46,7 +46,8 @@ class Standing:
         """The brand as HTML, its box with these attributes."""
         points = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.against)
         listed = f"<ul>{points}</ul>" if points else ""
-        return f"<div {attributes}><strong>{escape(self.title)}{':' if points else '.'}</strong>{listed}</div>"
+        title = f"{self.title}{':' if points else '.'}"
+        return f'<div {attributes}><strong style="color: inherit">{escape(title)}</strong>{listed}</div>'
 
 
 def of(document: Mapping[str, Any]) -> Standing:

@@ -58,7 +58,9 @@ def _queries(document: Mapping[str, Any]) -> str:
             digest(one["sha256"]),
             wording.count(one["windows"]),
             wording.count(one["rows"]),
-            " to ".join(dict.fromkeys(minute(f(dates[one["cohort"], one["kind"]])) for f in (min, max))),
+            "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(
+                dict.fromkeys(minute(f(dates[one["cohort"], one["kind"]])) for f in (min, max))
+            ),
         ]
         for one in document["queries"]
     ]

@@ -30,7 +30,9 @@ def test_level_and_title(against: list[str], commits: list[dict[str, object]], l
 
 def test_the_brand_is_escaped_and_lists_what_is_against() -> None:
     told = Standing(["<b> was changed", "two"], [KNOWN]).markup('class="brand"')
-    assert told.startswith('<div class="brand"><strong>Not reproducible as it stands:</strong><ul>')
+    assert told.startswith(
+        '<div class="brand"><strong style="color: inherit">Not reproducible as it stands:</strong><ul>'
+    )
     assert "<li>&lt;b&gt; was changed</li><li>two</li>" in told
     assert "<ul>" not in Standing([], [KNOWN]).markup("")
 
