@@ -164,6 +164,16 @@ def test_a_run_without_a_record_or_with_changed_code_is_branded(changed: Callabl
         assert 'class="brand red"' in found[page] and all(sentence in found[page] for sentence in found["standing"])
 
 
+def test_without_any_record_the_pages_say_so(changed: Callable[[Change], dict[str, Any]]) -> None:
+    def lost(private: Path) -> None:
+        for record in private.parents[1].rglob("*.record.jsonl"):
+            record.unlink()
+
+    found = changed(lost)
+    assert found["standing"] == ["72 of 72 jobs left no record of how their files came"]
+    assert all('class="brand red"' in found[page] for page in ("steward", "reviewer")) and found["outputs"] == {}
+
+
 def test_a_file_that_was_read_with_other_content_breaks_the_ways_over_it(
     changed: Callable[[Change], dict[str, Any]],
 ) -> None:

@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any
 
 from lib import document_tables, records, standing
-from lib.files import read_json_lines
 
 _OF_A_JOB = (
     *("code", "commit", "dirty", "started", "seconds"),
@@ -46,7 +45,8 @@ class Run:
 
     def __init__(self, jobs: Path, results: Path) -> None:
         self.private, self.results = jobs.parents[2], results
-        self.jobs = [dict(zip(("stage", "wildcards", "output"), line, strict=False)) for line in read_json_lines(jobs)]
+        lines = map(json.loads, jobs.read_text(encoding="utf-8").splitlines())
+        self.jobs = [dict(zip(("stage", "wildcards", "output"), line, strict=False)) for line in lines]
         for job in self.jobs:
             job["record"] = records.last(self.path(job["output"]))
 

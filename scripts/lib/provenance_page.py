@@ -95,7 +95,7 @@ def environment(document: Mapping[str, Any]) -> str:
     lock = workflow["lock"]
     versions = "; ".join(f"{name} {' and '.join(found)}" for name, found in workflow["versions"].items())
     cards = sorted({one["name"] for job in document["jobs"] for one in job.get("gpu", ())})
-    made = [job for job in document["jobs"] if "missing" not in job]
+    started = [job["started"] for job in document["jobs"] if "missing" not in job]
     return html.table(["Commit of the code (git)", "Changed and not committed", "Jobs"], rows, left=2) + terms(
         [
             ("Python", ", ".join(workflow["python"])),
@@ -107,7 +107,7 @@ def environment(document: Mapping[str, Any]) -> str:
                 ),
             ),
             ("GPUs", ", ".join(cards) or "none"),
-            ("First and last job", " to ".join(minute(f(job["started"] for job in made)) for f in (min, max)) + " UTC"),
+            ("First and last job", " to ".join(minute(f(started, default=wording.NONE)) for f in (min, max)) + " UTC"),
         ]
     )
 

@@ -148,6 +148,8 @@ def _flows(document: Mapping[str, Any]) -> str:
 
 def _split(document: Mapping[str, Any]) -> str:
     split = document["split"]
+    if not split:
+        return "<p>No job that divides patients has left a record.</p>"
     shares = ", ".join(
         f"{told} {wording.percent(split['parts'][part])}"
         for part, told in wording.PARTS.items()
