@@ -119,6 +119,9 @@ TABLE = [
     Kind("<results>/provenance.json", "aggregate", "from every figure back to its queries, by hash"),
     Kind("<results>/steward.html", "aggregate", "the same for the data steward"),
     Kind("<results>/reviewer.html", "aggregate", "the same for the reviewer"),
+    Kind(
+        "<results>/crate.zip", "aggregate", "the results and the code as an RO-Crate; shared rows, if `share.enabled`"
+    ),
     Kind("<results>/index.html", "aggregate", "the run on one page"),
     Kind("<results>/report.html", "aggregate", "Snakemake's report"),
     Kind("<results>/config.yaml", "aggregate", "the configuration, without paths of the host"),

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+CODE = ("workflow", "scripts", "envs", "requirements.lock")  # what a run is copied with, and a crate holds
+
 
 def of(folder: Path, code: Iterable[str]) -> dict[str, Any]:
     """{"commit", "dirty"}: git's revision of `folder`, and whether the files named `code` differ from it.
@@ -17,6 +19,12 @@ def of(folder: Path, code: Iterable[str]) -> dict[str, Any]:
         return unknown
     changed = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *code)
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of the code below `folder`, name by name of CODE, each in the order of its paths."""
+    found = [path for name in CODE for path in sorted([folder / name, *(folder / name).rglob("*")])]
+    return [path for path in found if path.is_file() and path.parent.name != "__pycache__"]
 
 
 def _git(folder: Path, *words: str) -> str | None:

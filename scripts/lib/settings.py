@@ -315,5 +315,8 @@ class Settings(SourceSettings):
             },
         }
 
+    def crate(self) -> dict[str, Any]:
+        return {}
+
     def steps(self) -> list[str]:
         return [step if isinstance(step, str) else next(iter(step)) for step in self._config.clean.steps]

@@ -29,14 +29,13 @@ from lib.config_errors import ConfigError
 VARIABLE = "NOTECAST_SUBMITTED"
 NAME = "jobs"
 DAYS = 60  # no job waits for longer
-CODE = ("workflow", "scripts", "envs", "requirements.lock")
 AGAIN = "was changed after this job had been submitted, and the job runs nothing else: start snakemake again"
 
 
 def freeze(folder: Path) -> Path:
     """A copy of the workflow's code as it is now, below `folder` under a hash of its bytes; made at once or not."""
-    own = {path: path.read_bytes() for name in CODE for path in _files(provenance.ROOT / name)}
-    own[provenance.ROOT / records.REVISION] = canonical_json(revision.of(provenance.ROOT, CODE)).encode()
+    own = {path: path.read_bytes() for path in revision.files(provenance.ROOT)}
+    own[provenance.ROOT / records.REVISION] = canonical_json(revision.of(provenance.ROOT, revision.CODE)).encode()
     listed = [[str(path.relative_to(provenance.ROOT)), hashlib.sha256(text).hexdigest()] for path, text in own.items()]
     frozen = folder.absolute() / hashlib.sha256(canonical_json(listed).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,11 +52,6 @@ def freeze(folder: Path) -> Path:
     for old in _long_gone(folder):
         shutil.rmtree(old, ignore_errors=True)
     return frozen
-
-
-def _files(path: Path) -> list[Path]:
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in found if file.is_file() and file.parent.name != "__pycache__"]
 
 
 class Submitted:

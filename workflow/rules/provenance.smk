@@ -1,6 +1,6 @@
 # How every figure came to be, for people who were not there.
 # Needs: all that a run makes, and the records beside it.
-# Makes: provenance.json, and steward.html and reviewer.html made of it, under <results>.
+# Makes: provenance.json; made of it steward.html, reviewer.html and crate.zip; under <results>.
 
 
 # Runs when any job of the run is asked for otherwise than before, for then some record is new; what the records say of
@@ -46,3 +46,24 @@ rule provenance:
     shell:
         "logged {log} provenance --settings {params.settings:q} --code {params.code} "
         "--jobs {input.jobs:q} --document {output.document:q} --steward {output.steward:q} --reviewer {output.reviewer:q}"
+
+
+# What is in it lies beside the document, which waits for all of it and holds its hashes.
+rule crate:
+    input:
+        stamp=plan.stamp("crate", "<results>/crate.zip"),
+        documents=rules.provenance.output,
+    output:
+        crate="<results>/crate.zip",
+    log:
+        "<logs>/crate.log",
+    conda:
+        "../../envs/notecast.yaml"
+    params:
+        settings=plan.settings("crate"),
+        code=plan.code("crate"),
+    message:
+        "Packing the run for a reader"
+    shell:
+        "logged {log} crate --settings {params.settings:q} --code {params.code} "
+        "--documents {input.documents:q} --crate {output.crate:q}"
