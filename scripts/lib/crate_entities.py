@@ -40,7 +40,7 @@ class Entities:
         self._stand_in: dict[str, Any] = {}  # by the name of a private file, or of a model's folder
         self._models: dict[tuple[str, str], list[Any]] = {}  # by stage and task
 
-    def add(self, identifier: str, kind: str, **properties: Any) -> Any:
+    def add(self, identifier: str, kind: str, /, **properties: Any) -> Any:
         """The entity of this id, made if it is not there."""
         if (found := self._crate.get(identifier)) is not None:
             return found

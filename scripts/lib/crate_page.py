@@ -151,7 +151,7 @@ def _start(model: Mapping[str, Any]) -> str:
 def _check(files: Mapping[str, Path]) -> list[str]:
     shared = [name for name in files if name.startswith(f"{RESULTS}/share/") and name.endswith(".parquet")]
     steps = [
-        ("Every file here is as ro-crate-metadata.json and the provenance document have it", _HASHES),
+        ("Every file here is as ro-crate-metadata.json has it", _HASHES),
         ("The crate keeps to its profile", "rocrate-validator validate --profile-identifier process-run-crate ."),
     ]
     lines = [f"python scripts/recompute.py --share {name} --results {RESULTS}" for name in shared]

@@ -139,7 +139,7 @@ def test_a_stage_fails_and_its_log_does_not_talk(hospital: Hospital, case: Case)
 
 
 def test_every_stage_has_a_case() -> None:
-    assert {case.stage for case in CASES} == {*STAGES, "provenance", "resolve", "check_source", "refresh"}
+    assert {case.stage for case in CASES} == {*STAGES, "provenance", "resolve", "check_source", "refresh", "crate"}
 
 
 def test_the_table_is_of_these_cases() -> None:

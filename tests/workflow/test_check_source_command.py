@@ -30,7 +30,7 @@ def test_it_is_a_command_of_its_own_and_looks_again_each_time(finished: Callable
     assert run.planned() == Counter()
     # How the source is looked at is nobody else's business: the configuration is written down anew.
     run.configure(merged(run.config, {"check_source": {"text_windows": 2}}))
-    assert run.planned() == Counter({"resolve": 1, "provenance": 1})
+    assert run.planned() == Counter({"resolve": 1, "provenance": 1, "crate": 1})
 
 
 def test_a_dry_run_does_not_connect_and_a_real_one_fails_and_leaves_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from checkout import Checkout, merged, small_config
 
 pytestmark = pytest.mark.slow
 Copy = Callable[..., Checkout]
-RESULTS = {"compare": 1, "certificate": 1, "figures": 1, "report": 1, "provenance": 1}
+RESULTS = {"compare": 1, "certificate": 1, "figures": 1, "report": 1, "provenance": 1, "crate": 1}
 
 
 def test_a_finished_run_has_nothing_to_do(finished: Copy) -> None:
@@ -62,7 +62,9 @@ def test_what_a_model_waits_for_does_not_hide_its_own_change(finished: Copy) -> 
 def test_a_changed_limit_certifies_anew_and_trains_nothing(finished: Copy) -> None:
     run = finished()
     run.configure(merged(run.config, {"leakage": {"max_term_auroc": 0.8}}))
-    assert run.ran() == Counter({"leakage": 1, "certificate": 1, "resolve": 1, "report": 1, "provenance": 1})
+    assert run.ran() == Counter(
+        {"leakage": 1, "certificate": 1, "resolve": 1, "report": 1, "provenance": 1, "crate": 1}
+    )
 
 
 def test_touch_does_not_hide_what_changed(finished: Copy) -> None:
@@ -105,7 +107,17 @@ def test_a_rewritten_stage_that_changes_no_data_is_cut_off(
     before = run.bytes()
     rewrite(run, module, *change)
     ran = run.ran()
-    assert set(ran) <= {stage, "ledger", "inventory", "eligibility", "dataset", "flow", "leakage", "provenance"}
+    assert set(ran) <= {
+        stage,
+        "ledger",
+        "inventory",
+        "eligibility",
+        "dataset",
+        "flow",
+        "leakage",
+        "provenance",
+        "crate",
+    }
     assert (ran[stage], ran["inventory"]) == (8, 2)
     assert run.bytes() == before
 

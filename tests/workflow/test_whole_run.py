@@ -105,7 +105,7 @@ def test_shared_rows_give_the_reports_figures_and_off_again_nothing_runs(finishe
     asked = run.snakemake("results/small/share/readmission.parquet", check=False)
     assert asked.returncode != 0 and "share.enabled is false" in asked.stdout + asked.stderr
     run.configure(merged(run.config, {"share": {"enabled": True}}))
-    assert run.ran() == {"resolve": 1, "share": 1, "provenance": 1}
+    assert run.ran() == {"resolve": 1, "share": 1, "provenance": 1, "crate": 1}
     assert run.planned() == {}
     results = run.folder / "results/small"
     assert {path.name for path in (results / "share").iterdir()} == {
@@ -118,7 +118,7 @@ def test_shared_rows_give_the_reports_figures_and_off_again_nothing_runs(finishe
     told = b"".join(path.read_bytes() for path in results.rglob("*") if path.is_file())
     assert secret.read_bytes() not in told
     run.configure(merged(run.config, {"share": {"enabled": False}}))
-    assert run.ran() == {"resolve": 1, "provenance": 1}
+    assert run.ran() == {"resolve": 1, "provenance": 1, "crate": 1}
 
 
 def test_no_text_and_no_identifier_outside_the_private_root(finished_run: Checkout) -> None:
