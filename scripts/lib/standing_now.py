@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import jobs, provenance, records, revision, submitted
+from lib import jobs, provenance, records, revision
 from lib.files import read_json
 from lib.standing import Standing, of_jobs
 
@@ -26,7 +26,7 @@ _STYLE = {
 def rst(plan: "Plan") -> str:
     """The brand for a page of Snakemake's report, in its markup."""
     style = f'role="alert" style="{_STYLE[(found := now(plan)).level]} padding: .7rem 1rem; margin: 0 0 1rem"'
-    today = revision.of(provenance.ROOT, submitted.CODE)["commit"]
+    today = revision.of(provenance.ROOT, revision.CODE)["commit"]
     code = (
         f"Code shown in this report: commit {today[:12]}."
         if today
@@ -43,7 +43,7 @@ def now(plan: "Plan") -> Standing:
     against = of_jobs(len(asked), len(asked) - len(known), sum(record["dirty"] is True for record in known))
     against += _otherwise(plan, made)
     against += _of_the_document(plan, {name: digest for job, record in made for name, digest in _written(job, record)})
-    if revision.of(provenance.ROOT, submitted.CODE)["dirty"]:
+    if revision.of(provenance.ROOT, revision.CODE)["dirty"]:
         against.append("the code in this folder has been changed and not committed")
     commits = Counter((record["commit"], record["dirty"]) for record in known)
     return Standing(against, [{"commit": c, "dirty": d, "jobs": n} for (c, d), n in commits.most_common()])
