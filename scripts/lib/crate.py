@@ -14,6 +14,7 @@ from typing import Any
 from rocrate.model import File, Preview
 from rocrate.rocrate import ROCrate
 
+from lib import standing
 from lib.crate_entities import DOCUMENT, Entities, ids
 from lib.crate_files import FORMATS, RESULTS
 from lib.crate_jobs import Action, actions
@@ -138,8 +139,8 @@ class _Graph:
         root["license"] = add("#licence", "CreativeWork", name="Licence", description=LICENCE)
         add(MIT, "CreativeWork", name="MIT License")
         root["conformsTo"] = [add(url, "CreativeWork", name=name, version="0.5") for url, name in PROFILES.items()]
-        if document["standing"]:
-            root["creativeWorkStatus"] = "; ".join(["Not reproducible as it stands", *document["standing"]])
+        found = standing.of(document)
+        root["creativeWorkStatus"] = "; ".join([found.title, *found.against])
 
 
 def _described(name: str, path: Path, holds: str | None) -> dict[str, Any]:

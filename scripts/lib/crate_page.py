@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from lib import html, page_flow, wording
+from lib import html, page_flow, provenance_page, wording
 from lib.crate_diagram import diagram
 from lib.crate_files import RESULTS
 from lib.files import read_json
@@ -34,30 +34,24 @@ HEAD = (
     "The results of a run, the code that made them, and hashes and counts that stand for what is not here: notes, rows"
     " of patients, vocabularies and models stay at the site."
 )
+PIPELINE = "Each stage stands below those whose files it read; a way that longer ones tell too is left out."
 
 
 def page(document: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     """The whole page as text; `document` is the provenance document, `files` the paths by name in the crate."""
     results = [_result(task, files) for task in document["cohort_flow"]]
-    sections = ("headline", "pipeline", "flow", "figures", "origin", "check")
-    links = (f'<a href="#{name}">{name.capitalize()}</a>' for name in sections)
-    body = [f"<h1>{escape(document['name'])}: a run of Notecast</h1>", *_standing(document), f"<p>{HEAD}</p>"]
-    body += [f"<nav>{' '.join(links)}</nav>", f"<p>Also here: {_pages(files)}.</p>"]
-    body += ['<h2 id="headline">Headline</h2>', *_headline(document, results)]
-    body += [
-        '<h2 id="pipeline">Pipeline</h2>',
-        "<p>Each stage stands below those whose files it read; ways that others tell are left out.</p>",
-        diagram(document["jobs"], document["source"]["kind"]),
-        '<h2 id="flow">Cohort flow</h2>',
+    opening = f"<p>{HEAD}</p>\n<p>Also here: {_pages(files)}.</p>"
+    drawn = diagram(document["jobs"], document["source"]["kind"])
+    flows = [(result, page_flow.flow(result, document["min_cell"])) for result in results]
+    sections = [
+        ("headline", "Headline", _headline(document, results)),
+        ("pipeline", "Pipeline", f"<p>{PIPELINE}</p>\n{drawn}"),
+        ("flow", "Cohort flow", "\n".join(_title(result) + flow for result, flow in flows)),
+        ("figures", "Figures", "\n".join(_title(result) + _figures(result.task["name"], files) for result in results)),
+        ("origin", "Where it came from", _origin(document)),
+        ("check", "How to check it", _check(files)),
     ]
-    for result in results:
-        body += [f"<h3>{escape(result.task['title'])}</h3>", page_flow.flow(result, document["min_cell"])]
-    body += ['<h2 id="figures">Figures</h2>']
-    for result in results:
-        body += [f"<h3>{escape(result.task['title'])}</h3>", *_figures(result.task["name"], files)]
-    body += ['<h2 id="origin">Where it came from</h2>', *_origin(document)]
-    body += ['<h2 id="check">How to check it</h2>', *_check(files)]
-    return html.document(f"{document['name']}: crate", body)
+    return provenance_page.page(f"{document['name']}: a run of Notecast", document, opening, sections)
 
 
 def _result(task: str, files: Mapping[str, Path]) -> Result:
@@ -67,11 +61,8 @@ def _result(task: str, files: Mapping[str, Path]) -> Result:
     return Result(table["task"], table, flow, certificate)
 
 
-def _standing(document: Mapping[str, Any]) -> list[str]:
-    if not document["standing"]:
-        return []
-    told = escape("; ".join(document["standing"]))
-    return [f'<p class="banner fail">Not reproducible as it stands: {told}.</p>']
+def _title(result: Result) -> str:
+    return f"<h3>{escape(result.task['title'])}</h3>\n"
 
 
 def _pages(files: Mapping[str, Path]) -> str:
@@ -79,7 +70,7 @@ def _pages(files: Mapping[str, Path]) -> str:
     return ", ".join(f'<a href="{name}">{told}</a>' for name, told in there)
 
 
-def _headline(document: Mapping[str, Any], results: list[Result]) -> list[str]:
+def _headline(document: Mapping[str, Any], results: list[Result]) -> str:
     part, rows = wording.part(document["headline"]), []
     for result in results:
         for row in result.rows:
@@ -90,10 +81,10 @@ def _headline(document: Mapping[str, Any], results: list[Result]) -> list[str]:
     told = f"AUROC on the {part}, the mean over a model's seeds, with its 95 % interval over patients."
     shut = "Development: the test set is shut; none of these figures says how good a model is."
     banner = [f'<p class="banner">{shut}</p>'] if document["evaluation"] == "development" else []
-    return [*banner, f"<p>{escape(told)} From {RESULTS}/compare/.</p>", html.table(head, rows, left=2)]
+    return "\n".join([*banner, f"<p>{escape(told)} From {RESULTS}/compare/.</p>", html.table(head, rows, left=2)])
 
 
-def _figures(task: str, files: Mapping[str, Path]) -> list[str]:
+def _figures(task: str, files: Mapping[str, Path]) -> str:
     out = []
     for name, title in FIGURES.items():
         file = f"{RESULTS}/figures/{task}/{name}.svg"
@@ -102,10 +93,10 @@ def _figures(task: str, files: Mapping[str, Path]) -> list[str]:
                 f'<figure><img src="{file}" alt="{title} of {escape(task)}" style="max-width: 100%">'
                 f"<figcaption>{title} (<code>{file}</code>)</figcaption></figure>"
             )
-    return out
+    return "\n".join(out)
 
 
-def _origin(document: Mapping[str, Any]) -> list[str]:
+def _origin(document: Mapping[str, Any]) -> str:
     queries = [
         [
             query["cohort"],
@@ -124,12 +115,13 @@ def _origin(document: Mapping[str, Any]) -> list[str]:
     source = document["source"]
     days = f"{source['first_day']} to {source['last_day']}, asked for window by window ({source['window']})"
     folded = html.table(["Model", "Began as", "Training rows", "Their hash", "Weights"], models, left=2, also_left=3)
-    return [
+    told = [
         f"<p>Source: {escape(source['kind'])}, {escape(days)}. Hashes are the first 16 digits of sha256; whole ones, of"
         f" every file of every job, stand in {RESULTS}/provenance.json.</p>",
         html.table(["Cohort", "Query", "File", "Windows", "Rows", "Hash of the query"], queries, left=3, also_left=5),
         f"<details><summary>The {len(models)} models and what they learned from</summary>{folded}</details>",
     ]
+    return "\n".join(told)
 
 
 def _name(model: Mapping[str, Any]) -> str:
@@ -148,7 +140,7 @@ def _start(model: Mapping[str, Any]) -> str:
     return "a folder of the site's" if model["start_files"] else "from scratch"
 
 
-def _check(files: Mapping[str, Path]) -> list[str]:
+def _check(files: Mapping[str, Path]) -> str:
     shared = [name for name in files if name.startswith(f"{RESULTS}/share/") and name.endswith(".parquet")]
     steps = [
         ("Every file here is as ro-crate-metadata.json has it", _HASHES),
@@ -166,7 +158,7 @@ def _check(files: Mapping[str, Path]) -> list[str]:
         "<p>What is needed stands in <code>requirements.lock</code>. What stays at the site is checked there: the"
         f" hashes in {RESULTS}/provenance.json are those of its files.</p>"
     )
-    return out
+    return "\n".join(out)
 
 
 _HASHES = """python - <<'END'

@@ -25,6 +25,7 @@ import yaml
 
 from lib import canonical_json, provenance, records, revision
 from lib.config_errors import ConfigError
+from lib.revision import CODE
 
 VARIABLE = "NOTECAST_SUBMITTED"
 NAME = "jobs"
@@ -35,7 +36,7 @@ AGAIN = "was changed after this job had been submitted, and the job runs nothing
 def freeze(folder: Path) -> Path:
     """A copy of the workflow's code as it is now, below `folder` under a hash of its bytes; made at once or not."""
     own = {path: path.read_bytes() for path in revision.files(provenance.ROOT)}
-    own[provenance.ROOT / records.REVISION] = canonical_json(revision.of(provenance.ROOT, revision.CODE)).encode()
+    own[provenance.ROOT / records.REVISION] = canonical_json(revision.of(provenance.ROOT, CODE)).encode()
     listed = [[str(path.relative_to(provenance.ROOT)), hashlib.sha256(text).hexdigest()] for path, text in own.items()]
     frozen = folder.absolute() / hashlib.sha256(canonical_json(listed).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
