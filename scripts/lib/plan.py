@@ -319,9 +319,12 @@ class Plan:
                 write_text(path, content)
         return str(path)
 
+    def own_modules(self, stage: str) -> tuple[str, ...]:
+        """The site's own modules that a stage imports: cleaning steps."""
+        return tuple(name.split(":")[0] for name in self._stages.steps() if ":" in name) if stage == "clean" else ()
+
     def code(self, stage: str) -> str:
-        own = tuple(name.split(":")[0] for name in self._stages.steps() if ":" in name) if stage == "clean" else ()
-        return provenance.code_hash(provenance.SCRIPTS / f"{stage}.py", own)
+        return provenance.code_hash(provenance.SCRIPTS / f"{stage}.py", self.own_modules(stage))
 
     def stamp(self, stage: str, *outputs: str) -> Callable[[Any], str]:
         """An input function: the job's stamp, newer than `outputs` (patterns) when they were made otherwise."""

@@ -31,6 +31,11 @@ _LONG_AGO = 946_684_800  # a stamp that agrees with the record must never be new
 @cache
 def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
     """Hash (64 hexadecimal digits) of `script`, its local imports, `own_modules` by name, and locked versions."""
+    return hashlib.sha256(canonical_json(code_parts(script, own_modules)).encode()).hexdigest()
+
+
+def code_parts(script: Path, own_modules: tuple[str, ...] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """What `code_hash` is of: the hash of each file by its path, and the locked version of each distribution."""
     pending = [script, *(own_module(name).resolve() for name in own_modules)]
     trees: dict[str, str] = {}
     distributions: set[str] = set()
@@ -44,7 +49,7 @@ def code_hash(script: Path, own_modules: tuple[str, ...] = ()) -> str:
         distributions |= foreign
     versions = {name: _locked().get(_DISTRIBUTION.get(name, name).lower(), "not locked") for name in distributions}
     versions.pop("lib", None)
-    return hashlib.sha256(canonical_json([trees, versions]).encode()).hexdigest()
+    return trees, versions
 
 
 @cache
@@ -97,6 +102,11 @@ def _locked() -> dict[str, str]:
     """Version of each distribution in the lock, without a local part such as +cpu."""
     lines = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;+]+)", LOCK.read_text(encoding="utf-8"), re.M)
     return {name.lower(): version for name, version in lines}
+
+
+def locked_version(distribution: str) -> str | None:
+    """The version of a distribution in the lock, without a local part such as +cpu."""
+    return _locked().get(distribution.lower())
 
 
 def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
