@@ -10,8 +10,9 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
-from lib import checkpoints, devices, interruption, launch, learned, offline, shards, slurm, stage
+from lib import checkpoints, devices, interruption, launch, learned, offline, shards, slurm, stage, store
 
 REQUEUED_SECONDS = 120
 SAVING_SECONDS = 90  # a job that was cancelled has SLURM's KillWait, 30 s by default, to save and let go
@@ -28,12 +29,14 @@ FINAL = {
 
 def main(job: stage.Job) -> None:
     offline.go()
-    folder = job.path("work") / _key(job)
+    told = _told(job)
+    folder = job.path("work") / store.key(*told)
     if launch.LAUNCHED in os.environ or int(os.environ.get("RANK", "0")):
         _fit(job, folder)
         raise SystemExit(0)  # one process publishes
     with checkpoints.lock(folder, SAVING_SECONDS if slurm.job() else 0):
-        final = folder / "final"
+        store.note(folder, job.path("manifest"), *told)
+        final = folder / store.FINAL
         damage = checkpoints.fault(final) or (None if (folder / learned.LIST).is_file() else "no list of patients")
         if damage:
             if final.is_dir():
@@ -45,10 +48,10 @@ def main(job: stage.Job) -> None:
         _publish(job, final)
 
 
-def _key(job: stage.Job) -> str:
+def _told(job: stage.Job) -> tuple[dict[str, Any], dict[str, list[list[str]]], str]:
+    """Settings, data and code: what the training's key is made of."""
     files = {name: [job.path(name)] for name in ("train", "tuning", "tokenizer")} | {"start": job.paths("start")}
-    code = job.code or checkpoints.sources(Path(__file__).parent)
-    return checkpoints.key(job.settings, files, code)
+    return job.settings, store.content(files), job.code or checkpoints.sources(Path(__file__).parent)
 
 
 def _train(job: stage.Job, folder: Path) -> None:

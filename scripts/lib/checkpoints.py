@@ -1,33 +1,28 @@
 """Checkpoints that are whole or do not count, in a folder that belongs to one training.
 
-The folder is named by a hash of all that decides the result (settings, data, code), so a checkpoint of another
-training is never picked up and a finished model is found again. A checkpoint counts once its manifest (files, sizes,
-sha256) is written, which happens last: the library itself resumes without a word from one whose optimizer or random
-state is missing, and stops at one that was cut off. A lock keeps two processes from training in one folder.
+A checkpoint counts once its manifest (files, sizes, sha256) is written, which happens last: the library itself resumes
+without a word from one whose optimizer or random state is missing, and stops at one that was cut off. A lock keeps two
+processes from training in one folder (`store` says what names it).
 """
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from lib import canonical_json, shards
 from lib.files import flush
 from lib.stage import StageError
 
 MANIFEST = "manifest.json"
+LOCK = "lock"
 KEEP = 2  # the newest, and one more should it be damaged
-
-
-def key(settings: Mapping[str, Any], files: Mapping[str, Sequence[Path]], code: str) -> str:
-    """16 hexadecimal digits of the settings, the content of the files by name, and the code's hash."""
-    content = {name: [(path.name, shards.sha256(path)) for path in paths] for name, paths in files.items()}
-    return hashlib.sha256(canonical_json([settings, content, code]).encode()).hexdigest()[:16]
 
 
 def sources(folder: Path) -> str:
@@ -39,24 +34,29 @@ def sources(folder: Path) -> str:
 @contextmanager
 def lock(folder: Path, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the folder alone; StageError if another process holds it for so long. It is let go when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + wait_seconds
-    with open(folder / "lock", "a") as file:
-        while not _locked(file):
-            if time.monotonic() >= until:
-                raise StageError(
-                    f"another process is training in {folder.name} of the work folder; "
-                    "wait for it, or end it, and run again"
-                )
-            time.sleep(0.5)
-        yield
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / LOCK, "a") as file:
+            if _locked(file):
+                yield
+                return
+        if time.monotonic() >= until:
+            raise StageError(
+                f"another process is training in {folder.name} of the work folder; "
+                "wait for it, or end it, and run again"
+            )
+        time.sleep(0.5)
 
 
 def _locked(file: TextIO) -> bool:
-    """By lockf, which holds between the machines of a shared file system too."""
+    """By lockf, which holds between the machines of a shared file system too.
+
+    A lock on a file that was removed meanwhile, with all its folder, keeps nobody out.
+    """
     with suppress(OSError):
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
+        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
     return False
 
 

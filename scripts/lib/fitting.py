@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lib import batches, checkpoints, learned, models, shards, subsets, trainer
+from lib import batches, checkpoints, learned, models, shards, store, subsets, trainer
 from lib.interruption import Interruption, due
 from lib.stage import StageError
 from lib.training import History, plan
@@ -127,7 +127,7 @@ def _finish(
     data: Mapping[str, str],
 ) -> None:
     """Write `final` from the best checkpoint, its manifest last; then remove the checkpoints."""
-    best, final = history.best(), folder / "final"
+    best, final = history.best(), folder / store.FINAL
     assert best is not None
     source = checkpoints.path_of(folder, best["step"])
     last = checkpoints.path_of(folder, history.last_step)

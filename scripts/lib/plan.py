@@ -22,6 +22,7 @@ from lib.config_errors import ConfigError
 from lib.files import read_json, write_json, write_text
 from lib.needs import Needs
 from lib.settings import Settings
+from lib.stored import Stored
 from lib.submitted import Submitted, Waited
 from lib.windows import windows
 
@@ -62,7 +63,8 @@ class Plan:
         self.settings_of = cache(self._settings_of)  # of a stage and its sorted wildcards: canonical JSON
         self._stages = Settings(self)
         self._stages.check_files()
-        self.needs = Needs(config, self._stages.shape)
+        self.stored = Stored(self)
+        self.needs = Needs(config, self._stages.shape, self.stored.has)
 
     def make_private(self) -> None:
         """Make the folder below which lies what is about patients, its owner's alone whatever the umask."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from lib import source_plan, wording
+from lib import amounts, source_plan, wording
 
 WIDTH = 100
 NEAR, GAP = "  ", "   "
@@ -15,7 +15,6 @@ LEGEND = (
     "characters of a text, time from the anchor to its filing: the median, and what 95 % do not exceed",
     "known: stays that have the label; · no text read here; hidden: few stays, or what would tell of few",
 )
-UNITS = ("", "k", "M", "G", "T")
 ITEM = 14  # where the plan's sentences begin
 LEAST_HOURS = 0.01
 
@@ -126,9 +125,9 @@ def _plan(plan: Mapping[str, Any]) -> Iterator[str]:
         else:
             hours = f"{model['gpu_hours']:,g}" if model["gpu_hours"] >= LEAST_HOURS else f"under {LEAST_HOURS}"
             cost = f"{hours} GPU-hours at {plan['teraflops']:g} TFLOP/s"
-            read = f"{_short(model['parameters'])} parameters, {read}"
+            read = f"{amounts.short(model['parameters'])} parameters, {read}"
         yield from _item(
-            name, f"{read}; {_number(model['finetunes'], 'finetune')}, {_short(model['tokens'])} tokens: {cost}"
+            name, f"{read}; {_number(model['finetunes'], 'finetune')}, {amounts.short(model['tokens'])} tokens: {cost}"
         )
 
 
@@ -170,13 +169,4 @@ def _number(count: int, of: str) -> str:
 
 
 def _bytes(size: int | None) -> str:
-    return wording.HIDDEN if size is None else f"{_short(size)}B"
-
-
-def _short(number: float) -> str:
-    """1234 -> '1.2 k', without the unit that follows."""
-    for unit in UNITS:
-        if number < 1000 or unit == UNITS[-1]:
-            break
-        number /= 1000
-    return f"{number:.{1 if number < 10 and unit else 0}f} {unit}"
+    return wording.HIDDEN if size is None else amounts.size(size)

@@ -1,6 +1,7 @@
 """Checkpoints: whole or not counted, pruned but for the best, and one process a folder."""
 
 import os
+import shutil
 
 import pytest
 
@@ -66,19 +67,6 @@ def test_a_checkpoint_half_removed_does_not_count(tmp_path, monkeypatch):
     assert (folder / "weights").exists() and checkpoints.fault(folder) == "no manifest"
 
 
-def test_the_key_follows_settings_content_and_code_but_no_path(tmp_path):
-    one, other = tmp_path / "a" / "train.arrow", tmp_path / "b" / "train.arrow"
-    for path in (one, other):
-        path.parent.mkdir()
-        path.write_bytes(b"rows")
-    key = checkpoints.key({"a": 1, "b": 2}, {"train": [one]}, "code")
-    assert key == checkpoints.key({"b": 2, "a": 1}, {"train": [other]}, "code") and len(key) == 16
-    other.write_bytes(b"other")
-    changed = [({"a": 1, "b": 3}, one, "code"), ({"a": 1, "b": 2}, other, "code"), ({"a": 1, "b": 2}, one, "edited")]
-    assert key not in {checkpoints.key(settings, {"train": [path]}, code) for settings, path, code in changed}
-    assert key != checkpoints.key({"a": 1, "b": 2}, {"tuning": [one]}, "code")
-
-
 def test_the_lock_is_held_against_another_process_and_let_go(tmp_path):
     def taken_in_a_child():
         child = os.fork()
@@ -93,6 +81,20 @@ def test_the_lock_is_held_against_another_process_and_let_go(tmp_path):
     with checkpoints.lock(tmp_path):
         assert taken_in_a_child() == 1
     assert taken_in_a_child() == 0
+
+
+def test_a_lock_on_a_folder_that_was_removed_meanwhile_keeps_nobody_out_and_is_taken_anew(tmp_path, monkeypatch):
+    """Who waited for the lock of a folder that `store.py` removes must not train beside whoever comes next."""
+    folder, waited = tmp_path / "aaaa", []
+
+    def removed(_):
+        waited.append(shutil.rmtree(folder))
+
+    real = checkpoints.fcntl.lockf
+    monkeypatch.setattr(checkpoints.time, "sleep", lambda _: None)
+    monkeypatch.setattr(checkpoints.fcntl, "lockf", lambda *given: (real(*given), None if waited else removed(given)))
+    with checkpoints.lock(folder, 5):
+        assert waited and (folder / "lock").is_file()
 
 
 def test_sources_change_with_any_file(tmp_path):

@@ -60,6 +60,10 @@ rule finetune:
         "--history {output.history:q} --manifest {output.manifest:q}"
 
 
+# What a profile asks for a training (GPUs, their partition) is not for a model that the store has.
+plan.needs.spare(workflow.get_rule("finetune"), workflow.resource_settings)
+
+
 rule baseline:
     input:
         stamp=plan.stamp(
