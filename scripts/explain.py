@@ -43,14 +43,12 @@ def main(argv: list[str] | None = None) -> int:
 def explained(plan: Plan, configfiles: list[Path], targets: list[str]) -> list[str]:
     """The page's lines."""
     pending = dry_run.pending(configfiles, targets)
-    explanation = Explanation(plan, [file for files in pending.values() for file in files], whole=not targets)
+    explanation = Explanation(plan, pending, whole=not targets)
     costs = Costs(plan, explanation.planned)
     every = Counter(job.stage for job in explanation.planned)
     told = [costs.of(one.job) for one in explanation.jobs]
     lines = list(explanation_page.page(plan.config.name, explanation.jobs, every, told, explanation.waits))
-    others = Counter(rule for rule, _ in pending if rule not in every)
-    lines += [f"{rule}: {count} more" for rule, count in others.items()]
-    if explanation.jobs or others:
+    if explanation.jobs:
         lines.append(f"to run it: snakemake --cores 4 {' '.join([*targets, '--configfile', *map(str, configfiles)])}")
     return lines
 

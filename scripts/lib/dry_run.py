@@ -13,8 +13,8 @@ class DryRunError(Exception):
     """Snakemake ended with an error; its last lines."""
 
 
-def pending(configfiles: Sequence[Path], targets: Sequence[str] = ()) -> dict[tuple[str, str], list[str]]:
-    """By job, as (rule, log): the files that it would make. From the table of `--summary`, which is made for machines.
+def pending(configfiles: Sequence[Path], targets: Sequence[str] = ()) -> dict[str, str]:
+    """The files that would be made, and by which rule. From the table of `--summary`, which is made for machines.
 
     As with `snakemake -n`, stamps are brought up to date and nothing is run. Jobs behind a checkpoint that has to run
     are not all among them: Snakemake looks at them again when it has run.
@@ -28,10 +28,7 @@ def pending(configfiles: Sequence[Path], targets: Sequence[str] = ()) -> dict[tu
     return parsed(ended.stdout.splitlines())
 
 
-def parsed(lines: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+def parsed(lines: Iterable[str]) -> dict[str, str]:
     """The rows of the table that are pending: output_file, date, rule, log-file(s), status, plan."""
-    jobs: dict[tuple[str, str], list[str]] = {}
-    for fields in (line.split("\t") for line in lines):
-        if len(fields) == 6 and fields[5] == PENDING:
-            jobs.setdefault((fields[2], fields[3]), []).append(fields[0])
-    return jobs
+    rows = (line.split("\t") for line in lines)
+    return {row[0]: row[2] for row in rows if len(row) == 6 and row[5] == PENDING}

@@ -6,7 +6,7 @@ such a job makes and no checkpoint stands between them; any other runs only if t
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ BEFORE_DATASET = ("tokenizer", "pretokenize", "duplicates", "eligibility", "data
 FIRST = ("demo_hospital", "resolve")
 ROOTS = ("<private>", "<results>")
 NEVER = "never made"
+OF_THE_RUN = "tells of the run"
 UNKNOWN = "as Snakemake sees it: snakemake -n says why"
 
 
@@ -43,16 +44,20 @@ class Explained:
 
 
 class Explanation:
-    """`pending`: the files that Snakemake would make. `whole`: of a whole run, not of given targets."""
+    """`pending`: Snakemake's dry run, as `dry_run` has it. `whole`: of a whole run, not of given targets."""
 
-    def __init__(self, plan: "Plan", pending: Sequence[str], whole: bool = True) -> None:
-        self._plan, self._pending, self._whole = plan, set(pending), whole
+    def __init__(self, plan: "Plan", pending: Mapping[str, str], whole: bool = True) -> None:
+        self._plan, self._pending, self._whole = plan, pending, whole
         self._changes = CodeChanges(Path(plan.private, "code"), plan.own_modules)
         self._made: dict[str, str] = {}  # by file, the stage of the job that makes it anew for certain
         self._open: set[tuple[str, ...]] = set()  # checkpoints that have to run, or may have to
         self.planned = list(jobs.planned(plan))
         self._config = self._config_changes()
         self.jobs = [found for job in self.planned if (found := self._explained(job))]
+        for job in _aside(pending, {job.stage for job in self.planned}):
+            self.planned.append(job)
+            made = UNKNOWN if records.last(job.path(plan)) else NEVER
+            self.jobs.append(Explained(job, (Why(OF_THE_RUN if job.stage in jobs.PROVENANCE else made),), True))
 
     @property
     def waits(self) -> list[str]:
@@ -132,6 +137,15 @@ class Explanation:
             return {}
         now = json.loads(self._plan.settings_of("resolve", ()))
         return {key: (old, new) for key, old, new in reasons.differences(json.loads(record["settings"]), now)}
+
+
+def _aside(pending: Mapping[str, str], known: Collection[str]) -> Iterator[jobs.Planned]:
+    """The jobs of other rules, asked for by name or telling of the run; the files of one differ in their ending."""
+    first: dict[tuple[str, str], str] = {}
+    for file, rule in pending.items():
+        if rule not in known:
+            first.setdefault((rule, file.partition(".")[0]), file)
+    yield from (jobs.Planned(rule, (), file) for (rule, _), file in first.items())
 
 
 def _below(job: jobs.Planned) -> str:

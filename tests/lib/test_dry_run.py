@@ -1,4 +1,4 @@
-"""Snakemake's table of files becomes jobs."""
+"""Snakemake's table of files is read, and its errors are handed on."""
 
 from pathlib import Path
 
@@ -15,15 +15,12 @@ a warning that some plugin printed
 """
 
 
-def test_a_job_is_a_rule_and_its_log() -> None:
-    assert dry_run.parsed(TABLE.splitlines()) == {
-        ("clean", "logs/clean/a.log"): ["a/x.json", "a/x.parquet"],
-        ("split", "logs/split/b.log"): ["b/y.json"],
-    }
+def test_what_is_pending_and_by_which_rule() -> None:
+    assert dry_run.parsed(TABLE.splitlines()) == {"a/x.json": "clean", "a/x.parquet": "clean", "b/y.json": "split"}
 
 
 def test_what_snakemake_says_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text("name: c\n", encoding="utf-8")
-    with pytest.raises(dry_run.DryRunError, match="no Snakefile found"):
+    with pytest.raises(dry_run.DryRunError, match="No Snakefile found"):
         dry_run.pending([Path("c.yaml")])

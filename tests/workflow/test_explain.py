@@ -63,6 +63,7 @@ def test_a_learning_rate_is_told_from_which_value_to_which(finished: Copy) -> No
     assert lines[0] == "small: 8 jobs would run" and at_most(lines) == Counter()
     assert lines[-2].startswith(f"in all: 1 finetune, about {seconds:.0f} s of CPU; 7 other jobs, about ")
     assert lines[-1] == "to run it: snakemake --cores 4 --configfile config/test.yaml"
+    assert rows(explain(run, "replay")) == {"replay_cohort": (2, "–", "never made")}, "asked for by name"
     assert rows(explain(run, "results/small/evaluate/readmission/tiny/all-0.json")).keys() == {
         "finetune", "predict", "evaluate",
     }  # fmt: skip
