@@ -1,14 +1,16 @@
 """For all tests: a skip has failed where everything is installed (NOTECAST_CI is set); one finished small run.
 
 In several processes a file's tests stay together, and all that use the one SLURM of the machine; these begin first, as
-they take longest.
+they take longest. The finished run is made once for all of them.
 """
 
 import os
+import shutil
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from xdist.scheduler import LoadFileScheduling
 
 from checkout import Checkout, small_config
@@ -42,6 +44,17 @@ def _on_slurm(nodeid: str) -> bool:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    checkout = Checkout(tmp_path_factory.mktemp("runs") / "finished", small_config())
-    checkout.snakemake()
-    return checkout
+    """To look at and to clone, never to change: who asks first makes it, the other processes wait and share it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # a process has a folder of its own in it
+    folder, whole = shared / "finished", shared / "finished.whole"
+    with FileLock(shared / "finished.lock"):
+        if whole.exists():
+            made = Checkout(folder)
+            made.config = small_config()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+            made = Checkout(folder, small_config())
+            made.snakemake()
+            whole.touch()
+    return made

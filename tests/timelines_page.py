@@ -163,7 +163,8 @@ def _ending(histories: list[dict[str, Any]]) -> Iterator[str]:
         f"- **{people} random histories**, {PEOPLE} from each of the seeds {' and '.join(map(str, SEEDS))}, with a "
         f"liking for edges. The discharge cohort is asked under {len(CHOICES['discharge'])} settings, the admission "
         f"cohort under {len(CHOICES['admission'])}, each with {len(DATA_ENDS)} ends of the data: {people * runs:,} "
-        "answers, each equal to that of an oracle written from the contract and not from the queries."
+        "answers, each equal to that of an oracle written from the contract and not from the queries. `make test` "
+        "takes the first seed, `NOTECAST_SEEDS=2 make test` both."
     )
     yield (
         f"- **{len(WRONG)} wrong queries**, each with one mistake. Named and random histories contradict every one; a "
