@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from lib import shards, stage
 
 MAX_TOKENS = 48
+CODE = "the same whatever is edited meanwhile"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 OUTPUTS = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "history.json"]
 OUTPUTS += ["manifest.json"]
@@ -119,6 +121,11 @@ def published(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.is_file() and path.suffix != ".log"}
 
 
+def weights(out: Path) -> dict[str, np.ndarray]:
+    """The published weights by name."""
+    return load_file(out / "model.safetensors")
+
+
 def start(
     settings: dict[str, Any],
     files: dict[str, Any],
@@ -159,7 +166,7 @@ def _child(
     import finetune
 
     try:
-        job = stage.Job(settings, files, code="the same whatever is edited meanwhile")
+        job = stage.Job(settings, files, code=CODE)
         finetune.main(job)
     except stage.StageError as error:
         print(f"error: {error}", file=sys.stderr)
