@@ -17,7 +17,7 @@ EXAMPLE = yaml.safe_load((mimic_db.ROOT / "config/examples/mimic-iv.yaml").read_
 # The example, small: the database's decades, sizes that take seconds, and the test parts opened to see them scored.
 SMALL: dict[str, Any] = {
     "evaluation": "final",
-    "source": {"data_start": "2110-01-01", "data_end": "2159-12-31"},
+    "source": {"data_start": "2110-01-01", "data_end": "2139-12-31"},
     "tokenizers": {"notes": {"wordpiece": {"vocab_size": 500, "min_patients": 3}}},
     "models": {
         "small": {
@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {
             "training": {"global_batch_size": 16, "epochs": 1, "evaluations_per_epoch": 1},
         }
     },
+    "baselines": {name: {"c_grid": [1.0]} for name in ("tfidf", "structured")} | {"shuffled": {"permutations": 2}},
     "evaluate": {"replicates": 50, "slope_replicates": 10},
 }
 [PERIOD] = EXAMPLE["split"]["temporal_periods"]
@@ -33,11 +34,11 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The example with only a configuration, on 1000 patients of five decades."""
+    """The example with only a configuration, on 800 patients of three decades."""
     folder = tmp_path_factory.mktemp("mimic_run") / "notecast"
     made = Checkout(folder, merged(EXAMPLE, SMALL))
     (folder / "results/private").mkdir(parents=True)
-    mimic_db.write(folder / EXAMPLE["source"]["sqlite"], mimic_patients.generated(1, 1000, (2110, 2150)))
+    mimic_db.write(folder / EXAMPLE["source"]["sqlite"], mimic_patients.generated(1, 800, (2110, 2130)))
     made.snakemake()
     return made
 
@@ -45,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def test_the_example_runs_end_to_end(run: Checkout) -> None:
     private, results = run.folder / "results/private/mimic", run.folder / "results/mimic"
     windows = sorted(path.name.split(".")[0] for path in (private / "extract/discharge").glob("*.text.parquet"))
-    assert windows == ["2110s", "2120s", "2130s", "2140s", "2150s"]
+    assert windows == ["2110s", "2120s", "2130s"]
     for task in ("readmission", "death"):
         compared = shards.read_json(results / f"compare/{task}.json")
         reached = {row["model"]: row["auroc"]["value"] for row in compared["rows"]}
@@ -83,7 +84,7 @@ def test_the_temporal_test_is_the_last_anchor_years(run: Checkout, task: str) ->
 def test_a_tokenizer_learns_from_training_rows_of_all_decades(run: Checkout) -> None:
     seen = shards.read_json(run.folder / "results/private/mimic/tokenizers/notes/manifest.json")["seen"]
     assert set(seen["parts"]) == {"train"}
-    assert [window["window"] for window in seen["windows"]] == ["2110s", "2120s", "2130s", "2140s", "2150s"]
+    assert [window["window"] for window in seen["windows"]] == ["2110s", "2120s", "2130s"]
 
 
 def test_nothing_of_the_future_is_seen(run: Checkout) -> None:
