@@ -55,9 +55,11 @@ def code_parts(script: Path, own_modules: tuple[str, ...] = ()) -> tuple[dict[st
 @cache
 def _module(path: Path) -> tuple[str, tuple[Path, ...], frozenset[str]]:
     """A file's hash, the local modules that it imports, and the distributions; stages share most of their modules."""
-    tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = list(_statements(tree))
+    _drop_docstrings(statements)
     local, foreign = [], set()
-    for module in _imports(tree):
+    for module in _imports(statements):
         if found := _local(module, path.parent):
             local.append(found)
         elif module.split(".")[0] not in sys.stdlib_module_names:
@@ -70,17 +72,27 @@ def own_module(name: str) -> Path:
     return Path(*name.split(".")).with_suffix(".py")
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and all statements in it. Not the expressions: they are nine of ten nodes, at every start of a run."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, name, None)
+            pending += inner if isinstance(inner, list) else ()
+
+
+def _drop_docstrings(statements: Iterable[ast.AST]) -> None:
+    for node in statements:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
             ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
-    return tree
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(statements: Iterable[ast.AST]) -> Iterator[str]:
+    for node in statements:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -52,6 +52,21 @@ def test_what_a_stage_runs_counts(hash_of) -> None:
     assert base != hash_of(SCRIPT, lock="numpy==2.0.1\n")
 
 
+@pytest.mark.parametrize(
+    "within",
+    [
+        "if x:\n    pass\nelse:\n    {}",
+        "try:\n    pass\nexcept OSError:\n    {}",
+        "try:\n    pass\nfinally:\n    {}",
+        "class A:\n    async def f(self):\n        with x:\n            {}",
+        "match x:\n    case 1:\n        for y in x:\n            {}",
+    ],
+)
+def test_an_import_counts_wherever_it_stands(hash_of, within: str) -> None:
+    script = within.format("from lib import helper")
+    assert hash_of(script) != hash_of(script, MODULE.replace("dumps(x)", "dumps([x])"))
+
+
 def test_each_stage_has_a_hash_and_only_training_knows_torch() -> None:
     hashes = {path.stem: code_hash(path) for path in provenance.SCRIPTS.glob("*.py")}
     assert len(set(hashes.values())) == len(hashes)
