@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from lib import canonical_json, shards
 from lib.files import atomic
+from lib.stage import StageError
 
 COLUMNS = ("key", "row", "labels")
 CHANGES = ("added", "removed", "changed", "relabelled")
@@ -71,7 +72,7 @@ class Seen:
     def _read(path: Path) -> dict[str, Any] | None:
         try:
             return {name: column.to_numpy() for name, column in zip(COLUMNS, shards.read_parquet(path), strict=True)}
-        except (OSError, pa.ArrowException, ValueError):
+        except (OSError, ValueError, StageError):
             return None  # none yet; or cut off, which tells no more
 
 
@@ -79,7 +80,7 @@ def fingerprint(path: Path) -> Any:
     """What the fingerprint query said when the rows of the file at `path` were fetched; None if that is not known."""
     try:
         said = (shards.parquet_schema(path).metadata or {}).get(b"fingerprint", b"null")
-    except (OSError, pa.ArrowException):
+    except (OSError, StageError):
         return None
     return json.loads(said)
 

@@ -2,10 +2,12 @@
 
 A shard is written to a temporary name in its own folder and renamed. A manifest is deterministic: schema, rows,
 sha256 of each file, counts; never times, hosts or paths. Because Snakemake compares the checksums of small files,
-a manifest that comes out equal cuts a rerun off there.
+a manifest that comes out equal cuts a rerun off there. A shard that cannot be read is told by its name (StageError).
 """
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from lib.files import append_json, atomic, read_json, read_json_lines, scratch, sha256, write_json
+from lib.stage import StageError
 
 __all__ = [
     "ROW_GROUP_ROWS",
@@ -37,6 +40,7 @@ __all__ = [
 ]
 
 ROW_GROUP_ROWS = 1_000  # fixed, so that bytes do not depend on the fetch batch
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> int:
@@ -117,27 +121,54 @@ def _regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) ->
         yield pending
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """StageError naming the shard at `path`, and no folder of the host's, if what is done here finds it damaged."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError, pa.ArrowMemoryError):
+        raise
+    except (pa.ArrowException, OSError):
+        private = os.environ.get("NOTECAST_PRIVATE")
+        whole = Path(path).absolute()
+        inside = private is not None and whole.is_relative_to(private)
+        name = f"<private_root>/{Path(private or '').name}/{whole.relative_to(private or '')}" if inside else whole.name
+        raise StageError(f"{name} is damaged or was cut off: remove it and run again; it is made anew") from None
+
+
+@contextmanager
+def _stream(path: Path) -> Iterator[ipc.RecordBatchStreamReader]:
+    with _reading(path), pa.memory_map(str(path)) as source:
+        # Without its mark of the end, a stream that was cut off between two batches would read as a shorter one.
+        source.seek(max(0, source.size() - len(_END_OF_STREAM)))
+        if source.read() != _END_OF_STREAM:
+            raise pa.ArrowInvalid
+        source.seek(0)
+        yield ipc.open_stream(source)
+
+
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    return pq.ParquetFile(path).read(columns=columns)
+    with _reading(path):
+        return pq.ParquetFile(path).read(columns=columns)
 
 
 def iter_parquet(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Batches of at most ROW_GROUP_ROWS rows, so that memory does not follow the shard's size."""
-    with pq.ParquetFile(path) as file:
+    with _reading(path), pq.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=ROW_GROUP_ROWS, columns=columns)
 
 
 def iter_arrow(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Record batches of a memory-mapped Arrow stream."""
-    with pa.memory_map(str(path)) as source:
-        for batch in ipc.open_stream(source):
+    with _stream(path) as stream:
+        for batch in stream:
             yield batch if columns is None else batch.select(columns)
 
 
 def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
     """A memory-mapped table; only touched pages are read."""
-    with pa.memory_map(str(path)) as source:
-        table = ipc.open_stream(source).read_all()
+    with _stream(path) as stream:
+        table = stream.read_all()
     return table if columns is None else table.select(columns)
 
 
@@ -151,9 +182,10 @@ def manifest(files: Iterable[Path], rows: int, schema: pa.Schema | None = None, 
 
 
 def parquet_schema(path: Path) -> pa.Schema:
-    return pq.read_schema(path)
+    with _reading(path):
+        return pq.read_schema(path)
 
 
 def arrow_schema(path: Path) -> pa.Schema:
-    with pa.memory_map(str(path)) as source:
-        return ipc.open_stream(source).schema
+    with _stream(path) as stream:
+        return pa.schema(stream.schema)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import shards
+from lib.stage import StageError
 
 SCHEMA = pa.schema([("visit_id", pa.int64()), ("text", pa.string())])
 
@@ -77,3 +78,46 @@ def test_json_with_nan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         shards.write_json(tmp_path / "a.json", {"auroc": float("nan")})
     assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize("left", [0, 7, 0.5, -8])
+def test_a_shard_that_was_cut_off_is_told_by_its_name_below_the_private_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: float
+) -> None:
+    """`left`: bytes, or their share; an Arrow stream without its last eight would read as a whole one."""
+    monkeypatch.setenv("NOTECAST_PRIVATE", str(tmp_path / "rooms" / "demo"))
+    folder = tmp_path / "rooms" / "demo" / "clean"
+    readers = {
+        "parquet": (shards.write_parquet, [shards.read_parquet, shards.iter_parquet, shards.parquet_schema]),
+        "arrow": (shards.write_arrow, [shards.read_arrow, shards.iter_arrow, shards.arrow_schema]),
+    }
+    for suffix, (write, reading) in readers.items():
+        path = folder / f"2019.{suffix}"
+        write(path, SCHEMA, [table(1500)])
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * left) if 0 < left < 1 else int(left)])
+        for read in reading:
+            with pytest.raises(StageError) as told:
+                for _ in read(path):
+                    pass
+            assert str(told.value).startswith(f"<private_root>/demo/clean/2019.{suffix} is damaged or was cut off: ")
+            assert str(tmp_path) not in str(told.value)
+
+
+def test_a_damaged_page_is_told_where_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    shards.write_parquet(path, SCHEMA, [table(1500)])
+    content = bytearray(path.read_bytes())
+    content[4:200] = bytes(196)
+    path.write_bytes(content)
+    with pytest.raises(StageError, match=r"^x\.parquet is damaged"):
+        list(shards.iter_parquet(path))
+
+
+def test_what_goes_wrong_with_the_rows_of_a_whole_shard_is_not_the_shards_fault(tmp_path: Path) -> None:
+    shards.write_parquet(tmp_path / "x.parquet", SCHEMA, [table(3)])
+    with pytest.raises(OSError, match="the disk"):
+        for _ in shards.iter_parquet(tmp_path / "x.parquet"):
+            raise OSError("the disk")
+    with pytest.raises(FileNotFoundError):
+        shards.read_parquet(tmp_path / "none.parquet")
