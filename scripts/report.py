@@ -30,11 +30,12 @@ def main(job: stage.Job) -> None:
         tasks, tables, flows, certificates, job.paths("predictions"), strict=True
     ):
         _check(task, table, flow, certificate, settings["headline"])
-        ceiling = None
+        ceiling, other = None, False
         if truth:
             rows = predictions.read(path, task["classes"])
             ceiling = oracle.auroc(truth[0], task, rows, table["macro_classes"])
-        results.append(summary.Result(task, table, flow, certificate, ceiling))
+            other = not oracle.knows(truth[0], task, rows)
+        results.append(summary.Result(task, table, flow, certificate, ceiling, other))
     with_oracle = any(result.ceiling is not None for result in results)
     write_text(job.path("summary"), summary.text(settings, results, with_oracle))
     with shards.atomic(job.path("csv")) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:

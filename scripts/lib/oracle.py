@@ -17,17 +17,38 @@ from lib.estimates import number
 from lib.predictions import Predictions
 from lib.stage import StageError
 
+UNKNOWN = "not the outcomes that were drawn"
+
 
 def auroc(oracle: pa.Table, task: Mapping[str, Any], rows: Predictions, classes: Sequence[str] | None) -> float | None:
     """AUROC of the true risk on `rows`, or its mean over `classes` of one against the rest.
 
     `oracle`: columns task, visit_id, p (list of K float64), label (null where not known), for any stays of any tasks.
     `classes`: names of the classes that compare averaged over; None for a binary task. None is returned where the
-    oracle knows nothing of this task with this number of classes, or the AUROC is undefined. StageError with counts:
-    rows that the oracle does not know, or whose label differs.
+    oracle does not know this task's outcomes (see `knows`), or the AUROC is undefined.
     """
+    known = _known(oracle, task, rows)
+    if known is None or not rows.rows:
+        return None
+    p = np.array(known["p"].to_pylist(), dtype=np.float64)
+    wanted = [1] if classes is None else [task["class_names"].index(name) for name in classes]
+    values = [metrics.auroc(rows.label == k, p[:, k]) for k in wanted]
+    return number(np.mean(values)) if values else None
+
+
+def knows(oracle: pa.Table, task: Mapping[str, Any], rows: Predictions) -> bool:
+    """Whether the task's outcomes are those that were drawn: as many classes, and on `rows` the same labels.
+
+    They are not once its edges, horizon, SQL or parameters say another outcome. StageError with counts: rows of which
+    the oracle has never heard.
+    """
+    return _known(oracle, task, rows) is not None
+
+
+def _known(oracle: pa.Table, task: Mapping[str, Any], rows: Predictions) -> pa.Table | None:
+    """What the oracle says of `rows`, in their order."""
     known = oracle.filter(pc.equal(oracle["task"], task["name"]))
-    if not known.num_rows or len(known["p"][0]) != task["classes"] or not rows.rows:
+    if not known.num_rows or len(known["p"][0]) != task["classes"]:
         return None
     visits = known["visit_id"].cast(rows.keys.schema.field("visit_id").type)
     place = pc.index_in(rows.keys["visit_id"].combine_chunks(), visits.combine_chunks())
@@ -36,16 +57,8 @@ def auroc(oracle: pa.Table, task: Mapping[str, Any], rows: Predictions, classes:
             f"task {task['name']}: {place.null_count} of {rows.rows} rows are not in the oracle; make the demo again"
         )
     found = known.take(place)
-    same = pc.fill_null(pc.equal(found["label"], pa.array(rows.label)), False)
-    if differing := rows.rows - pc.sum(same).as_py():
-        raise StageError(
-            f"task {task['name']}: {differing} of {rows.rows} labels differ from the oracle's; the cohort's SQL, or the"
-            " task's label, horizon or edges, say another outcome than the one that was drawn"
-        )
-    p = np.array(found["p"].to_pylist(), dtype=np.float64)
-    wanted = [1] if classes is None else [task["class_names"].index(name) for name in classes]
-    values = [metrics.auroc(rows.label == k, p[:, k]) for k in wanted]
-    return number(np.mean(values)) if values else None
+    same = pc.all(pc.fill_null(pc.equal(found["label"], pa.array(rows.label)), False)).as_py()
+    return found if same in (True, None) else None
 
 
 def share(value: float | None, ceiling: float | None) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lib import html, page_flow, wording
+from lib import html, oracle, page_flow, wording
 from lib.summary import Result
 
 MEASURES = (
@@ -55,6 +55,8 @@ def page(
             " same rows, which no reader of the notes alone can be expected to exceed. The share is"
             " (AUROC − 0.5) / (oracle − 0.5).</p>"
         )
+    if other := [result.task["title"] for result in results if result.other_outcome]:
+        body.append(f'<p class="quiet">No oracle for {escape(", ".join(other))}: {oracle.UNKNOWN}.</p>')
     links = (f'<a href="#{escape(r.task["name"])}">{escape(r.task["title"])}</a>' for r in results)
     body += [
         f"<nav>{' '.join(links)}</nav>",

@@ -18,13 +18,17 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Result:
-    """One task: what the plan says of it, compare's table, its flow, its certificate, the oracle's AUROC."""
+    """One task: what the plan says of it, compare's table, its flow, its certificate, the oracle's AUROC.
+
+    `other_outcome`: there is an oracle, and it does not know this task's outcomes.
+    """
 
     task: Mapping[str, Any]
     table: Mapping[str, Any]
     flow: Mapping[str, Any]
     certificate: Mapping[str, Any]
     ceiling: float | None = None
+    other_outcome: bool = False
 
     @property
     def rows(self) -> list[Mapping[str, Any]]:
@@ -65,6 +69,8 @@ def text(settings: Mapping[str, Any], results: Sequence[Result], with_oracle: bo
         lines.append(f"{', '.join(coding)}: coding, not prediction; a discharge note states what coders code from it.")
     if any(result.task["kind"] != "binary" for result in results):
         lines.append("Tasks of several classes: mean AUROC of each class against the rest.")
+    if other := [result.task["name"] for result in results if result.other_outcome]:
+        lines.append(f"{', '.join(other)}: no oracle; {oracle.UNKNOWN}.")
     if with_oracle:
         lines.append("Oracle: the true risk on the same rows. Share: (AUROC − 0.5) / (oracle − 0.5).")
     return "\n".join(lines).rstrip() + "\n"
