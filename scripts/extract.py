@@ -2,9 +2,10 @@
 
 settings: kind (text: one row a note | labels: one row a stay), sql (the query's file), sql_sha256 (its hash when the
 job was planned), dialect (in which it is written), id_type (integer | text), window_start, window_end (half-open),
-known_until (labels), parameters; release (a companion query, like sql). Rows of patients in `exclusions` are left out,
-and counted. workflow/sql/README.md is the contract. Every fault is counted to the end; then nothing is written and all
-are told. What was fetched is remembered in `fetched`, and compared with what was there before.
+known_until (labels), parameters; release (a companion query, like sql); hospital (which one the demo generated).
+Rows of patients in `exclusions` are left out, and counted. workflow/sql/README.md is the contract. Every fault is
+counted to the end; then nothing is written and all are told. What was fetched is remembered in `fetched`, and compared
+with what was there before.
 """
 
 from collections import Counter

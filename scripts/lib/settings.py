@@ -279,12 +279,13 @@ class Settings(SourceSettings):
         }
 
     def resolve(self) -> dict[str, Any]:
-        # Hosts, users and paths are not for the report.
-        server = {"odbc": {"connection", "secrets", "kerberos"}} if self._config.source.odbc else {}
-        hidden: Any = {
-            "private_root": True,
-            "source": {"sqlite": True, "exclusions": True, "exclusions_sql": True, **server},
-        }
+        # Hosts, users and paths are not for the report; and what is neutral would only write it anew.
+        source: dict[str, Any] = dict.fromkeys(
+            ("sqlite", "exclusions", "exclusions_sql", "batch_rows", "look_back"), True
+        )
+        if self._config.source.odbc:
+            source["odbc"] = set(type(self._config.source.odbc).model_fields) - {"dialect"}
+        hidden: Any = {"private_root": True, "source": source}
         return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
 
     def report(self) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 Part of `settings`, whose rules hold here too.
 """
 
+import hashlib
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib import model_size, optouts, point_in_time
+from lib import canonical_json, model_size, optouts, point_in_time
 from lib.config_errors import ConfigError
 from lib.files import read_json
 from lib.sqltext import canonical_sql_hash, parameters_of, share
@@ -36,7 +37,8 @@ class SourceSettings:
         if kind == "text":
             del bounds["known_until"]
         release = self._release(cohort)
-        told = {"release": release} if release else {}
+        told: dict[str, Any] = {"release": release} if release else {}
+        told |= self._hospital()
         # Another number extracts the window again: `refresh` has found that the warehouse has changed.
         turn = self._plan.source_state.get("turns", {}).get(f"{cohort}/{window}.{kind}")
         if self._config.source.exclusions_sql and not optouts.answer(Path(self._plan.private)).is_file():
@@ -89,7 +91,16 @@ class SourceSettings:
                 "point_in_time": point_in_time.read(Path(self._config.cohorts[cohort].sql).parent),
                 "min_cell": self._config.min_cell,
             }
+            | self._hospital()
         )
+
+    def _hospital(self) -> dict[str, str]:
+        """Which generated hospital is asked; a later end is the same, with more rows. Nothing of a warehouse."""
+        demo = self._config.source.demo
+        if not demo:
+            return {}
+        made = [demo.model_dump(), str(self._config.source.data_start), self._plan.code("demo_hospital")]
+        return {"hospital": hashlib.sha256(canonical_json(made).encode()).hexdigest()[:12]}
 
     def _in_windows(self, cohort: str, windows: Iterable[str]) -> dict[str, Any]:
         """Both queries, and of each window its name and bounds: short enough for a command line of many windows."""

@@ -116,10 +116,21 @@ def test_a_replay_of_many_windows_fits_a_command_line() -> None:
 
 
 def test_neutral_keys_are_in_no_settings() -> None:
-    one, two = planned(), planned(source={"batch_rows": 7})
+    one, two = planned(), planned(source={"batch_rows": 7, "look_back": 1})
     wildcards = {"cohort": "discharge", "window": "2019", "kind": "text"}
     assert one.settings("extract")(wildcards) == two.settings("extract")(wildcards)
+    assert one.settings("resolve")({}) == two.settings("resolve")({})
     assert '\\"batch_rows\\":7' in two.environment()
+
+
+def test_another_hospital_is_in_the_settings_of_who_asks_it() -> None:
+    """And a later end of the same one, with more rows, is not."""
+    window = {"cohort": "discharge", "window": "2019", "kind": "text"}
+    same, later, leaking = (
+        planned(source=source).settings("extract")(window)
+        for source in ({}, {"data_end": "2021-12-30"}, {"demo": {"leak": ["label_words"]}})
+    )
+    assert same == later != leaking
 
 
 def test_equal_values_are_equal_settings() -> None:
