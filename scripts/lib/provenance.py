@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 LOCK = ROOT / "requirements.lock"
 _DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
+_STARTED = time.time_ns()
 _LONG_AGO = 946_684_800  # a stamp that agrees with the record must never be newer than the output
 
 
@@ -101,7 +103,12 @@ def _imports(statements: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _local(module: str, beside: Path) -> Path | None:
-    for folder in (SCRIPTS, beside):
+    """The file of a module that one in the folder `beside` imports.
+
+    Of ours, only scripts/ is on the path: lib/cleaning.py's `import html` is the standard library's. A user's own
+    module may have neighbours.
+    """
+    for folder in (SCRIPTS,) if beside.is_relative_to(SCRIPTS) else (SCRIPTS, beside):
         path = folder.joinpath(*module.split("."))
         for candidate in (path.with_suffix(".py"), path / "__init__.py"):
             if candidate.is_file():
@@ -146,10 +153,12 @@ def stamp(path: Path, outputs: list[Path], settings: str, code: str) -> None:
     there = [path for path in outputs if path.is_file()]
     agrees = made_with(outputs, settings, code)
     asked: dict[str, Any] = {"settings": settings, "code": code}
-    if (there or records.last(outputs[0])) and not agrees:
-        # Other content for every state of the outputs: `--touch` makes Snakemake take today's stamp for the one used,
-        # and of a lost file that nothing is waiting for it takes no notice.
-        asked["made_otherwise"] = [path.stat().st_mtime_ns if path.is_file() else None for path in outputs]
+    if not agrees:
+        # Other content for every state of the outputs, and every time that snakemake looks: `--touch` makes it take
+        # the stamp of today for the one used, and a lost file that nothing is waiting for is noticed only by a stamp
+        # that is newer, and other, than what was made from that file; a dry run of long ago has left an older one.
+        times = [path.stat().st_mtime_ns if path.is_file() else None for path in outputs]
+        asked["made_otherwise"] = [_STARTED, *times]
     content = canonical_json(asked) + "\n"
     old = path.is_file() and path.stat().st_mtime <= _LONG_AGO
     if path.is_file() and path.read_text(encoding="utf-8") == content and agrees == old:

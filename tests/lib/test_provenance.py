@@ -67,6 +67,16 @@ def test_an_import_counts_wherever_it_stands(hash_of, within: str) -> None:
     assert hash_of(script) != hash_of(script, MODULE.replace("dumps(x)", "dumps([x])"))
 
 
+def test_of_our_own_files_only_those_on_the_path_are_imports(hash_of) -> None:
+    """`import html` in lib/helper.py is the standard library's, though lib/html.py lies beside it."""
+    base = hash_of(SCRIPT, MODULE.replace("import json", "import html"))
+    folder = provenance.SCRIPTS / "lib"
+    (folder / "html.py").write_text("x = 1\n")
+    for cached in (provenance.code_hash, provenance._module):
+        cached.cache_clear()
+    assert base == code_hash(provenance.SCRIPTS / "stage.py")
+
+
 def test_each_stage_has_a_hash_and_only_training_knows_torch() -> None:
     hashes = {path.stem: code_hash(path) for path in provenance.SCRIPTS.glob("*.py")}
     assert len(set(hashes.values())) == len(hashes)
@@ -124,3 +134,17 @@ def test_a_stamp_is_newer_than_its_output_exactly_when_that_was_made_otherwise(t
     assert newer("s")
     os.utime(output)
     assert newer("s"), "a touched output is still made otherwise"
+
+
+def test_the_stamp_of_a_lost_output_is_other_each_time_that_somebody_looks(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run of before the file was made for the last time had left the same one: nobody noticed."""
+    mark, said = tmp_path / "stamps" / "x.json", set()
+    record(output)
+    output.unlink()
+    for moment in (1, 1, 2):
+        monkeypatch.setattr(provenance, "_STARTED", moment)
+        stamp(mark, [output], "s", "c")
+        said.add(mark.read_text())
+    assert len(said) == 2
