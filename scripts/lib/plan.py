@@ -254,6 +254,23 @@ class Plan:
 
     # --- what stands before what: see `behind` in workflow/rules/common.smk --------------------------------------
 
+    def checkpoints_before(self, checkpoint: str, wildcards: Any) -> list[list[tuple[str, dict[str, str]]]]:
+        """All checkpoints, as (name, wildcards), before a job that stands behind those called `checkpoint`.
+
+        Level by level, the first one first, as `settling` asks for them.
+        """
+        levels: list[list[tuple[str, dict[str, str]]]] = [[("demo_hospital", {})] if self.config.source.demo else []]
+        if checkpoint == "demo_hospital":
+            return levels
+        datasets = [{"task": task, "encoding": encoding} for task, encoding in self.datasets_before(wildcards)]
+        behind = datasets if checkpoint == "dataset" else [dict(wildcards)]
+        cohorts = dict.fromkeys(cohort for own in behind for cohort in self.cohorts_before(own))
+        levels.append([("inventory", {"cohort": cohort}) for cohort in cohorts])
+        if checkpoint == "dataset":
+            tasks = dict.fromkeys(own["task"] for own in datasets)
+            levels.append([("leakage", {"task": task}) for task in tasks] + [("dataset", own) for own in datasets])
+        return levels
+
     def cohorts_before(self, wildcards: Any) -> list[str]:
         """Cohorts whose inventory has to be taken before it is known whether a job has to run."""
         own = dict(wildcards)

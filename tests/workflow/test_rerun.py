@@ -175,6 +175,52 @@ def test_a_deleted_shard_is_noticed_and_made_again(finished: Copy) -> None:
     assert run.bytes() == before
 
 
+def test_a_dry_run_of_before_does_not_hide_a_lost_file(finished: Copy) -> None:
+    """It left the stamp of a lost file; then that was made, and lost once more: the same stamp."""
+    run = finished()
+    path = run.folder / "results/private/small/duplicates/discharge.json"
+    path.unlink()
+    assert run.planned()["duplicates"] == 1
+    assert run.ran()["duplicates"] == 1
+    path.unlink()
+    assert run.ran()["duplicates"] == 1
+    shutil.rmtree(run.folder / ".snakemake")
+    path.unlink()
+    assert run.ran()["duplicates"] == 1
+
+
+def test_another_demo_hospital_is_read(finished: Copy) -> None:
+    """Its database is an `ancient` input, since it may grow: what tells another one is in the settings."""
+    run = finished()
+    before = run.bytes()
+    run.configure(merged(run.config, {"source": {"demo": {"dirt": 0.2}}}))
+    wanted = "results/private/small/clean/discharge/2019.json"
+    ran = run.ran(wanted)
+    assert (ran["demo_hospital"], ran["extract"], ran["clean"]) == (1, 1, 1)
+    assert (
+        run.bytes()["private/small/clean/discharge/2019.parquet"]
+        != before["private/small/clean/discharge/2019.parquet"]
+    )
+
+
+def test_what_a_cut_off_lets_through_runs_at_once(finished: Copy) -> None:
+    """Behind a dataset that is not assembled again because the inventory before it comes out equal."""
+    run = finished()
+    rewrite(run, "scripts/lib/cleaning.py", *CLEANING)
+    run.configure(merged(run.config, {"models": {"tiny": {"training": {"learning_rate": 0.002}}}}))
+    ran = run.ran()
+    assert (ran["clean"], ran["finetune"], ran["baseline"], ran["dataset"]) == (8, 1, 0, 0)
+    assert run.planned() == Counter()
+
+
+def test_a_query_asked_again_for_the_same_rows_is_cut_off(finished: Copy) -> None:
+    """All else is planned only when the windows are known; before, a checkpoint counted that nobody had looked at."""
+    run = finished()
+    path = run.folder / "scripts/extract.py"
+    path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
+    assert set(run.ran()) == {"extract", "clean", "split", "ledger", "inventory"}
+
+
 def test_an_edited_metrics_file_is_made_again(finished: Copy) -> None:
     run = finished(metadata=False)
     path = run.folder / "results/small/evaluate/readmission/tiny/all-0.json"

@@ -13,6 +13,7 @@ from lib import failures, slurm, standing_now
 from lib.config import Config
 from lib.config_errors import ConfigError, validated
 from lib.plan import Plan
+from lib.settling import Settling
 from lib.submitted import Submitted, freeze, waited
 
 if "source" not in config:
@@ -74,6 +75,9 @@ onerror:
         logger.error("\n".join(["Failed:", *failures.lines(told, said)]))
 
 
+settling = Settling(workflow, checkpoints)
+
+
 def behind(checkpoint, files, **given):
     """Input function: `files` (a pattern, or a function of the wildcards) once every checkpoint before is settled.
 
@@ -81,19 +85,12 @@ def behind(checkpoint, files, **given):
     looked at again: only jobs whose inputs came out different are left. What asks for no checkpoint runs because its
     input was *planned* to be made again; and what has only an `ancient` input of a planned job is not looked at at
     all, whatever else has changed (DAG.update_needrun masks it). So all ask: for the demo's database where it is
-    read, for `inventory` between the windows and the datasets, for `dataset` and `leakage` behind these.
+    read, for `inventory` between the windows and the datasets, for `dataset` and `leakage` behind these; and for
+    the checkpoints before that one, or what is cut off there is not looked at again.
     """
 
     def settled(wildcards):
-        if checkpoint == "demo_hospital" and plan.config.source.demo:
-            checkpoints.demo_hospital.get()
-        elif checkpoint == "inventory":
-            for cohort in plan.cohorts_before(wildcards):
-                checkpoints.inventory.get(cohort=cohort)
-        elif checkpoint == "dataset":
-            for task, encoding in plan.datasets_before(wildcards):
-                checkpoints.dataset.get(task=task, encoding=encoding)
-                checkpoints.leakage.get(task=task)
+        settling.ask(plan.checkpoints_before(checkpoint, wildcards))
         if callable(files):
             return files(wildcards)
         return plan.files(files, wildcards, **given)
