@@ -43,12 +43,13 @@ lint: .venv/.installed
 	$(BIN)/snakemake --lint
 
 # What is made: config/README.md and the JSON schema from the configuration's model, the pages of patient histories, of
-# data classes and, from a small run that is tampered with (two minutes), of provenance.
+# data classes, of what runs again and, from a small run that is tampered with (two minutes), of provenance.
 docs: .venv/.installed
 	$(BIN)/python scripts/config_reference.py
 	$(BIN)/python scripts/data_classes.py
 	PYTHONPATH=scripts $(BIN)/python tests/timelines_page.py
 	PYTHONPATH=scripts $(BIN)/python tests/tampering_page.py
+	PYTHONPATH=scripts $(BIN)/python tests/workflow/rerun_table.py
 
 bench: .venv/.installed
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

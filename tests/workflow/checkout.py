@@ -103,6 +103,16 @@ class Checkout:
         return found
 
 
+def rule_of(output: str) -> str:
+    """The rule that makes a file, by its path below results/."""
+    parts = output.split("/")
+    inside = parts[2:] if parts[0] == "private" else parts[1:]
+    singles = {"hospital": "demo_hospital", "oracle": "demo_hospital", "config": "resolve", "tokenizers": "tokenizer"}
+    singles |= {"summary": "report", "index": "report", "steward": "provenance", "reviewer": "provenance"}
+    name = inside[0].split(".")[0]
+    return singles.get(name, name)
+
+
 def small_config(**changes: Any) -> dict[str, Any]:
     """The demo's configuration overlaid with small.yaml, reduced to one task."""
     demo = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
