@@ -13,6 +13,7 @@ values of two hashes.
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ import pytest
 import yaml
 
 import rerun_table
-from checkout import Checkout, merged, rule_of, small_config
-from lib import optouts
+from checkout import ROOT, Checkout, merged, rule_of, small_config
+from lib import optouts, provenance
 from lib.splits import SECRET_LENGTH
 from replanner import Replanner, changed_jobs, edited, forget
 from rerun_table import TABLE, Row, configs, keys, rows
@@ -71,6 +72,21 @@ def test_every_key_every_file_and_every_package_has_a_row(finished_run: Checkout
     }
     for kind, names in there.items():
         assert sorted(named[kind]) == sorted(names), kind
+
+
+def test_every_package_that_a_stage_imports_has_a_row() -> None:
+    modules = [ROOT / "scripts" / row.name for row in rows() if row.kind == "code" and row.runs]
+    imported = {name for path in modules for name in provenance._module(path)[2]} - {"lib"}
+    assert {provenance._DISTRIBUTION.get(name, name) for name in imported} <= set(TABLE["lock"])
+
+
+def test_a_wrong_row_is_found(replanner: Replanner) -> None:
+    """One that says too much, one that says too little, a key that is said to be neutral and is not."""
+    right = next(row for row in rows() if row.name == "evaluate.reference")
+    for runs in (right.runs | {"finetune"}, right.runs - {"compare"}, frozenset()):
+        faults = list(_compared(replanner, replace(right, runs=frozenset(runs)), {}))
+        assert len(faults) == 2, "by the plan, and by the dry run"
+    assert not list(_compared(replanner, right, {}))
 
 
 def _below(folder: Path, *patterns: str) -> list[str]:
