@@ -81,7 +81,7 @@ def expanded(named: Iterable[str]) -> frozenset[str]:
         found.add(PARTS.get(rule, rule))
         if name.endswith("+"):
             pending += TABLE["behind"].get(rule, ())
-    if found - set(TABLE["by_name"]):
+    if found - set(TABLE["by_name"]) - set(TABLE["always"]):
         found |= set(TABLE["always"])
     return frozenset(found)
 

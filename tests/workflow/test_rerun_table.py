@@ -123,7 +123,7 @@ def _compared(replanner: Replanner, row: Row, listed: dict[object, tuple[set[str
             changed |= changed_jobs(edges.files, replanner.edges(after).files)
             edges = replanner.edges(after)
         found = {rule for rule, _ in edges.behind(changed)} - {"all"}
-        found |= set(TABLE["always"]) if found - BY_NAME else set()
+        found |= set(TABLE["always"]) if found - BY_NAME - set(TABLE["always"]) else set()
         if found != row.runs:
             yield f"{sorted(found - row.runs)} run too, and {sorted(row.runs - found)} do not"
         if not moved and not {"with", "example"} & set(row.given):
