@@ -25,8 +25,8 @@ FIGURES = {
 }
 PAGES = {
     "index.html": "the run's report",
-    "steward.html": "for the data steward",
-    "reviewer.html": "for the reviewer",
+    "steward.html": "the data steward's page",
+    "reviewer.html": "the reviewer's page",
     "provenance.json": "the provenance document",
     "config.yaml": "the configuration",
 }
