@@ -65,9 +65,7 @@ class Run:
 
     def outputs(self, job: Mapping[str, Any]) -> dict[str, str]:
         """sha256 by logical name of what a job wrote."""
-        folder = job["output"].rpartition("/")[0]
-        written = job["record"]["outputs"] if job["record"] else {}
-        return {name if "/" in name else f"{folder}/{name}": digest for name, digest in written.items()}
+        return records.written(job["output"], job["record"])
 
 
 def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BEFORE_INVENTORY = ("extract", "clean", "split", "ledger", "inventory")
 BEFORE_DATASET = ("tokenizer", "pretokenize", "duplicates", "eligibility", "dataset", "flow", "leakage")
 FIRST = ("demo_hospital", "resolve")
-ROOTS = ("<private>", "<results>")
 NEVER = "never made"
 OF_THE_RUN = "tells of the run"
 UNKNOWN = "as Snakemake sees it: snakemake -n says why"
@@ -85,9 +84,7 @@ class Explanation:
                 (job.stage, *(wildcards[name] for name in ("cohort", "task", "encoding") if name in wildcards))
             )
         if sure:
-            names = record["outputs"] if record else (job.output.rpartition("/")[2],)
-            # A record has names alone; a stage may write below both folders.
-            self._made |= {f"{root}/{_below(job)}{name}": job.stage for root in ROOTS for name in names}
+            self._made |= dict.fromkeys(records.written(job.output, record) or (job.output,), job.stage)
 
     def _behind(self, job: jobs.Planned) -> tuple[bool, bool]:
         """Whether data may come out different before the job; and whether Snakemake has not looked at it yet."""
@@ -122,11 +119,11 @@ class Explanation:
         if record["code"] != self._plan.code(job.stage):
             changed = self._changes.since(job.stage, record["code"])
             why.append(Why(f"code: {', '.join(changed) or 'its own or a module that it imports'}"))
-        folders = [Path(root, _below(job)) for root in (self._plan.private, self._plan.results)]
-        found = list(reasons.files(folders, record))
+        written = records.written(job.output, record)
+        found = list(reasons.files({name: self._plan.path(name) for name in written}, written))
         for kind, text in (("missing", "a file is missing"), ("edited", "a file was edited")):
             if names := tuple(name for of_kind, name in found if of_kind == kind):
-                why.append(Why(text, tuple(f"{_below(job)}{name}" for name in names)))
+                why.append(Why(text, tuple(name.partition("/")[2] for name in names)))
         return why
 
     def _config_changes(self) -> dict[str, tuple[Any, Any]]:
@@ -146,11 +143,6 @@ def _aside(pending: Mapping[str, str], known: Collection[str]) -> Iterator[jobs.
         if rule not in known:
             first.setdefault((rule, file.partition(".")[0]), file)
     yield from (jobs.Planned(rule, (), file) for (rule, _), file in first.items())
-
-
-def _below(job: jobs.Planned) -> str:
-    """The folder of a job's files below the private one or the results', with a slash unless it is that itself."""
-    return job.output.partition("/")[2].rpartition("/")[0] + "/" * (job.output.count("/") > 1)
 
 
 def _region(stage: str) -> int:

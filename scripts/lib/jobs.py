@@ -58,7 +58,7 @@ class Planned:
         return " ".join([self.stage, "/".join(value for _, value in self.wildcards)]).strip()
 
     def path(self, plan: "Plan") -> Path:
-        return Path(plan.files(self.output, {})[0])
+        return plan.path(self.output)
 
 
 def planned(plan: "Plan") -> Iterator[Planned]:

@@ -68,7 +68,7 @@ class Links:
         return self._roots[root] / inside
 
     def _made(self, job: Planned) -> Made:
-        path, folder = self.path(job.output), job.output.rpartition("/")[0]
+        path = self.path(job.output)
         try:
             record = next((one for one in reversed(records.all_of(path)) if one.keys() >= KEYS), None)
         except (TypeError, ValueError):  # lines that are no records at all
@@ -76,7 +76,7 @@ class Links:
         if record is None:
             cut = records.beside(path).is_file()
             return Made(job, None, "its record is cut off" if cut else "no record tells how it came")
-        outputs = {name if "/" in name else f"{folder}/{name}": digest for name, digest in record["outputs"].items()}
+        outputs = records.written(job.output, record)
         if record["stage"] != job.stage or job.output not in outputs:
             return Made(job, None, "the record beside it is of another job")
         return Made(job, record, "", outputs, dict(record["inputs"]))

@@ -197,6 +197,10 @@ class Plan:
         values = [given.get(name) or ([own[name]] if name in own else self._all(name, own)) for name in names]
         return [pattern.format(**dict(zip(names, chosen, strict=True))) for chosen in product(*values)]
 
+    def path(self, name: str) -> Path:
+        """Where a record's `<private>/...` or `<results>/...` lies."""
+        return Path(self.files(name, {})[0])
+
     def _all(self, name: str, own: dict[str, str]) -> list[str]:
         match name:
             case "task":

@@ -4,7 +4,7 @@ A stage's settings are not the configuration, but made from it; WORDS says which
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +128,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
-def files(folders: Sequence[Path], record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """("missing" or "edited", name) of the outputs that are not as the record says; large ones are not read.
-
-    `folders`: where they may lie; the record has their names alone.
-    """
-    for name, digest in sorted(record["outputs"].items()):
-        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
-        if path is None:
+def files(paths: Mapping[str, Path], written: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """("missing" or "edited", name) of the files `written` (sha256 by name) that are so; large ones are not read."""
+    for name, digest in sorted(written.items()):
+        path = paths[name]
+        if not path.is_file():
             yield "missing", name
         elif path.stat().st_size <= SMALL and sha256(path) != digest:
             yield "edited", name

@@ -69,6 +69,12 @@ def last(output: Path) -> dict[str, Any] | None:
     return found[-1] if found else None
 
 
+def written(output: str, record: Mapping[str, Any] | None) -> dict[str, str]:
+    """sha256 by path (`<private>/...`) of what the job with this first output wrote; {} without a record."""
+    folder, files = output.rpartition("/")[0], record["outputs"] if record else {}
+    return {name if "/" in name else f"{folder}/{name}": digest for name, digest in files.items()}
+
+
 def append(
     script: Path,
     told: Mapping[str, Any],

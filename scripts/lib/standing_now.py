@@ -38,11 +38,13 @@ def rst(plan: "Plan") -> str:
 def now(plan: "Plan") -> Standing:
     """What is out of date, missing, changed or not committed as this is asked."""
     asked = jobs.asked(plan)
-    made = [(job, records.last(_path(plan, job[2]))) for job in asked]
+    made = [(job, records.last(plan.path(job[2]))) for job in asked]
     known = [record for _, record in made if record]
     against = of_jobs(len(asked), len(asked) - len(known), sum(record["dirty"] is True for record in known))
     against += _otherwise(plan, made)
-    against += _of_the_document(plan, {name: digest for job, record in made for name, digest in _written(job, record)})
+    against += _of_the_document(
+        plan, {name: digest for job, record in made for name, digest in records.written(job[2], record).items()}
+    )
     if revision.of(provenance.ROOT, revision.CODE)["dirty"]:
         against.append("the code in this folder has been changed and not committed")
     commits = Counter((record["commit"], record["dirty"]) for record in known)
@@ -61,9 +63,7 @@ def _otherwise(plan: "Plan", made: Sequence[tuple[Sequence[Any], Mapping[str, An
 
 
 def _fault(plan: "Plan", output: str, record: Mapping[str, Any], settings: str, code: str) -> str | None:
-    first = _path(plan, output)
-    names = [name for name in record["outputs"] if name != first.name]
-    paths = [first, *(_path(plan, name) if "/" in name else first.with_name(name) for name in names)]
+    paths = [plan.path(name) for name in sorted(records.written(output, record), key=lambda name: name != output)]
     if record["settings"] != settings:
         return "ran with other settings than the configuration has today"
     if record["code"] != code:
@@ -84,14 +84,3 @@ def _of_the_document(plan: "Plan", written: Mapping[str, str]) -> Iterator[str]:
     told = read_json(outputs[0])["outputs"]
     if other := sum(told.get(name) != written.get(name) for name in {*told, *written}):
         yield f"the provenance document and its pages were made before {other} files were written"
-
-
-def _written(job: Sequence[Any], record: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    folder = job[2].rpartition("/")[0]
-    for name, digest in record["outputs"].items() if record else ():
-        yield name if "/" in name else f"{folder}/{name}", digest
-
-
-def _path(plan: "Plan", name: str) -> Path:
-    root, _, inside = name.partition("/")
-    return Path(plan.private if root == "<private>" else plan.results, inside)
