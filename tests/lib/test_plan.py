@@ -106,6 +106,7 @@ def test_a_replay_asks_as_the_extracts_were_asked_for() -> None:
             asked = query | dict(zip(("window_start", "window_end", "known_until"), bounds, strict=True))
             extracted = settings(which, "extract", cohort="discharge", window=name, kind=kind)
             assert extracted.pop("release")["sql"] == "workflow/sql/omop/release.sql"  # which the replay does not ask
+            assert extracted.pop("hospital") == told["hospital"]
             assert {key: asked[key] for key in extracted} == extracted
     assert {fact["table"] for fact in told["point_in_time"]["facts"]} >= {"note", "visit_occurrence"}
 
