@@ -71,12 +71,12 @@ class Replanner:
         os.umask(self._umask)
 
     def asked(self, config: Mapping[str, Any]) -> dict[Job, tuple[str, str]]:
-        """Settings and code of every job, and of the rules that are asked for by name where they can be."""
+        """Settings and code of every job, of what tells of them, and of the rules that are asked for by name."""
         plan = Plan(Config.model_validate(config))
         plan.list_exclusions()
         told = {(job[0], tuple(job[1].items())): (job[3], job[4]) for job in jobs.asked(plan)}
         named: list[Job] = [("replay", (("cohort", cohort),)) for cohort in plan.config.cohorts]
-        for stage, wildcards in [*named, *((name, ()) for name in BY_NAME if name != "replay")]:
+        for stage, wildcards in [*named, *((name, ()) for name in (*jobs.PROVENANCE, *BY_NAME) if name != "replay")]:
             if stage != "share":
                 told[stage, wildcards] = (plan.settings_of(stage, wildcards), plan.code(stage))
             elif not plan.config.share.enabled:
