@@ -176,17 +176,17 @@ def test_a_deleted_shard_is_noticed_and_made_again(finished: Copy) -> None:
 
 
 def test_a_dry_run_of_before_does_not_hide_a_lost_file(finished: Copy) -> None:
-    """It left the stamp of a lost file; then that was made, and lost once more: the same stamp."""
+    """It left the stamp of a lost file; then that was made, and lost once more: the same stamp, older than the rest."""
     run = finished()
-    path = run.folder / "results/private/small/duplicates/discharge.json"
+    path = run.folder / "results/small/evaluate/readmission/tiny/all-0.json"
     path.unlink()
-    assert run.planned()["duplicates"] == 1
-    assert run.ran()["duplicates"] == 1
+    assert run.planned()["evaluate"] == 1
+    assert run.ran()["evaluate"] == 1
     path.unlink()
-    assert run.ran()["duplicates"] == 1
+    assert run.ran()["evaluate"] == 1
     shutil.rmtree(run.folder / ".snakemake")
     path.unlink()
-    assert run.ran()["duplicates"] == 1
+    assert run.ran()["evaluate"] == 1
 
 
 def test_another_demo_hospital_is_read(finished: Copy) -> None:
