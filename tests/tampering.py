@@ -203,6 +203,10 @@ def edit_record(room: Room) -> None:
     room.remember(f"{EVALUATE}/tiny/all-0.json", dirty=False, commit="1" * 40)
 
 
+def edit_code_in_record(room: Room) -> None:
+    room.remember(METRICS, code="0" * 64)
+
+
 def ask_source(room: Room) -> None:
     room.arguments.append("--source")
 

@@ -209,6 +209,11 @@ CASES = [
         ((DOCUMENT, f"another commit than the record of {METRICS}"),),
     ),
     Case(
+        "the hash of code that nobody has any more, in a record",
+        tampering.edit_code_in_record,
+        ((f"code: {METRICS}", "no copy of its code is left"), (DOCUMENT, f"another code than the record of {METRICS}")),
+    ),
+    Case(
         "another learning rate in the configuration",
         tampering.change_config,
         (

@@ -117,8 +117,9 @@ def _contradictions(links: Links, made: Made, manifest: Mapping[str, Any], folde
         if str(manifest[key]) != made.wildcards[key]:
             yield f"it tells of {key} {manifest[key]}"
     if made.stage == "finetune":
-        best, chosen = read_json(links.path(f"{folder}/history.json"))["best"], manifest["tuning"]
-        for key, value in (("step", best["step"]), ("value", best[f"tuning_{chosen['metric']}"])):
+        history, chosen = read_json(links.path(f"{folder}/history.json")), manifest["tuning"]
+        best = history["best"]
+        for key, value in (("step", best["step"]), ("value", best[f"tuning_{history['metric']}"])):
             if chosen[key] != value:
                 yield f"it tells of {key} {chosen[key]}, the history's best has {value}"
         if (own := made.outputs.get(f"{folder}/tokenizer.json")) != read.get("tokenizer.json"):

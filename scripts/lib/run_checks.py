@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lib.plan import Plan
 
 DATABASE = "<private>/hospital.sqlite"
+UNKNOWN = "what, cannot be told, as no copy of its code is left"
 
 
 def checked(plan: "Plan", links: Links) -> Iterator[Finding]:
@@ -37,13 +38,11 @@ def _asked_otherwise(plan: "Plan", links: Links) -> Iterator[Finding]:
             continue
         asked = plan.settings_of(made.stage, made.job.wildcards)
         if made.record["settings"] != asked:
-            told = "; ".join(_settings(made, asked, config))
+            told = "; ".join(_settings(made, asked, config)) or "written otherwise"
             found.setdefault(("settings", made.stage, told), []).append(made)
         if made.record["code"] != plan.code(made.stage):
             changed = changes.since(made.stage, made.record["code"])
-            told = (
-                f"changed since the run: {', '.join(changed) or 'the copy of its code is gone, so what cannot be told'}"
-            )
+            told = f"changed since the run: {', '.join(changed) or UNKNOWN}"
             found.setdefault(("code", made.stage, told), []).append(made)
     for (kind, stage, told), jobs in found.items():
         yield Finding(kind, first(jobs), f"{stage}: {told}", jobs)

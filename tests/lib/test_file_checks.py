@@ -1,6 +1,7 @@
-"""What a small run's cases (tests/tampering.py) do not have: a model that starts from a local folder."""
+"""What a small run's cases (tests/tampering.py) do not have: a start from a local folder, a task of several classes."""
 
 import hashlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,3 +31,22 @@ def test_the_files_that_a_model_started_from_are_compared(tmp_path: Path, now: b
     found = list(file_checks.checked(plan, links))
     assert [finding.kind for finding in found] == told
     assert all(finding.file == output and str(tmp_path) not in finding.told for finding in found)
+
+
+@pytest.mark.parametrize(("step", "told"), [(30, []), (20, ["it tells of step 30, the history's best has 20"])])
+def test_the_history_of_a_task_of_several_classes_is_read(tmp_path: Path, step: int, told: list[str]) -> None:
+    tuning = {"metric": "auroc_ovr_macro", "step": 30, "value": 0.6}
+    manifest = {"data": {"train": "t"}, "files": {}, "seed": 0, "size": "all", "tuning": tuning}
+    history = {"metric": "auroc", "best": {"step": step, "tuning_auroc": 0.6}}
+    for name, content in (("manifest", manifest), ("history", history)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    digests = dict.fromkeys((f"{FOLDER}/{name}.json" for name in ("config", "manifest", "history")), "a")
+    output, read = f"{FOLDER}/config.json", {"<private>/dataset/readmission/notes.48/train.arrow": "t"}
+    made = Made(Planned("finetune", WILDCARDS, output), {"settings": "{}"}, "", digests, read)
+    data = Made(Planned("dataset", (), "train"), {"settings": "{}"}, "", read, {})
+    links: Any = SimpleNamespace(
+        jobs=[made], digest=digests.get, by_digest={}, path=lambda name: tmp_path / Path(name).name
+    )
+    links.maker = dict.fromkeys(digests, made) | dict.fromkeys(read, data)
+    found = list(file_checks.checked(SimpleNamespace(), links))
+    assert [finding.told for finding in found] == told and all(finding.kind == "model" for finding in found)
