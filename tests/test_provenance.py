@@ -202,7 +202,7 @@ def test_it_runs_again_when_a_job_did_and_only_then(finished_run: Checkout, tmp_
     run = finished_run.clone(tmp_path / "copy")
     script = run.folder / "scripts" / "resolve.py"
     script.write_text(script.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
-    assert run.ran() == {"resolve": 1, "provenance": 1}
+    assert run.ran() == {"resolve": 1, "provenance": 1, "crate": 1}
     found, before = (shards.read_json(one.folder / "results/small/provenance.json") for one in (run, finished_run))
     changed = [new for new, old in zip(found["jobs"], before["jobs"], strict=True) if new != old]
     assert [one["stage"] for one in changed] == ["resolve"] and found["outputs"] == before["outputs"]

@@ -141,7 +141,7 @@ def _aside(pending: Mapping[str, str], known: Collection[str]) -> Iterator[jobs.
     first: dict[tuple[str, str], str] = {}
     for file, rule in pending.items():
         if rule not in known:
-            first.setdefault((rule, file.partition(".")[0]), file)
+            first.setdefault((rule, "" if rule in jobs.PROVENANCE else file.partition(".")[0]), file)
     yield from (jobs.Planned(rule, (), file) for (rule, _), file in first.items())
 
 

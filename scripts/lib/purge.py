@@ -91,7 +91,7 @@ class Holdings:
     def _rows(self, path: Path) -> int | None:
         try:
             theirs = optouts.rows_of(path, self._ids)
-        except (OSError, pa.ArrowException):
+        except (OSError, StageError, pa.ArrowException):
             return None
         if theirs is None:
             return None

@@ -254,10 +254,10 @@ def _shards() -> list[Case]:
         content["parts"]["test"]["n_rows"] = TEXT
 
     return [
-        Case("clean", "extract", "a shard cut off", "pyarrow.lib.ArrowInvalid", lambda c: c.cut("text"), echoed=False),
+        Case("clean", "extract", "a shard cut off", "is damaged or was cut off: remove it and run again", lambda c: c.cut("text"), 1, False),
         Case("clean", "note", "a struct where text is wanted", "builtins.", lambda c: c.column("text", "text", {"a": TEXT}), echoed=False),
         Case("split", "index time", "text where a time is wanted", "pyarrow.lib.Arrow", lambda c: c.column("labels", "index_time"), echoed=False),
-        Case("ledger", "split", "a shard cut off", "pyarrow.lib.ArrowInvalid|builtins.OSError", lambda c: c.cut("split"), echoed=False),
+        Case("ledger", "split", "a shard cut off", "is damaged or was cut off: remove it and run again", lambda c: c.cut("split"), 1, False),
         Case("duplicates", "note", "a list where text is wanted", "builtins.", lambda c: c.column("clean", "text", [TEXT]), echoed=False),
         Case("certificate", "leakage", "JSON that is none", "json.decoder.JSONDecodeError", lambda c: c.text("leakage", TEXT), echoed=False),
         Case("inventory", "manifest", "JSON that is none", "json.decoder.JSONDecodeError", lambda c: c.text("clean", TEXT), echoed=False),
@@ -270,7 +270,7 @@ def _shards() -> list[Case]:
              lambda c: c.json("tokenizer", lambda t: t["model"].update(vocab={TEXT: TEXT})), 1),
         Case("pretokenize", "note", "a list where text is wanted", "builtins.AttributeError", lambda c: c.column("shard", "text", [TEXT]), echoed=False),
         Case("dataset", "eligible rows", "ids of another type", "pyarrow.lib.ArrowTypeError", lambda c: c.column("rows", "visit_id", NUMBER), echoed=False, of="notes"),
-        Case("dataset", "tokens", "a shard cut off", "pyarrow.lib.ArrowInvalid|builtins.OSError", lambda c: c.cut("shards"), echoed=False, of="notes"),
+        Case("dataset", "tokens", "a shard cut off", "is damaged or was cut off: remove it and run again", lambda c: c.cut("shards"), 1, False, of="notes"),
         Case("leakage", "part", "a part that is none", "builtins.KeyError", lambda c: c.column("rows", "part")),
         Case("leakage", "manifest", "JSON that is none", "json.decoder.JSONDecodeError", lambda c: c.text("extracts", TEXT), echoed=False),
         Case("flow", "part", "a part that is none", "1 of 1 parts are unknown", lambda c: c.column("rows", "part"), 1, False),

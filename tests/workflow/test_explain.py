@@ -60,8 +60,8 @@ def test_a_learning_rate_is_told_from_which_value_to_which(finished: Copy) -> No
     record = run.folder / "results/private/small/finetune/readmission/tiny/all-0/config.json.record.jsonl"
     seconds = json.loads(record.read_text())["seconds"]
     assert told["finetune"][1] == f"about {seconds:.0f} s of CPU"
-    assert lines[0] == "small: 8 jobs would run" and at_most(lines) == Counter()
-    assert lines[-2].startswith(f"in all: 1 finetune, about {seconds:.0f} s of CPU; 7 other jobs, about ")
+    assert lines[0] == "small: 10 jobs would run" and at_most(lines) == Counter()
+    assert lines[-2].startswith(f"in all: 1 finetune, about {seconds:.0f} s of CPU; 9 other jobs, about ")
     assert lines[-1] == "to run it: snakemake --cores 4 --configfile config/test.yaml"
     assert rows(explain(run, "replay")) == {"replay_cohort": (2, "–", "never made")}, "asked for by name"
     assert rows(explain(run, "results/small/evaluate/readmission/tiny/all-0.json")).keys() == {
@@ -78,7 +78,7 @@ def test_a_former_setting_is_found_in_the_store(finished: Copy) -> None:
     run.configure(merged(run.config, FASTER))
     lines = explain(run)
     assert rows(lines)["finetune"] == (1, "in the store: nothing to train", CHANGED)
-    assert lines[-2].startswith("in all: 1 finetune, in the store: nothing to train; 7 other jobs")
+    assert lines[-2].startswith("in all: 1 finetune, in the store: nothing to train; 9 other jobs")
 
 
 def test_a_changed_module_and_a_lost_file_and_an_edited_one(finished: Copy) -> None:

@@ -77,7 +77,7 @@ def stopped(run: Checkout) -> str:
     before = run._records()
     ended = run.snakemake(check=False)
     assert ended.returncode != 0
-    assert set(run._records() - before) == set(), "nothing that ended well has run"
+    assert set(run._records() - before) <= {"resolve"}, "nothing else that ended well has run"
     return ended.stdout + ended.stderr
 
 
