@@ -1,11 +1,13 @@
 """Which revision of the workflow this is, as git has it."""
 
+import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 CODE = ("workflow", "scripts", "envs", "requirements.lock")  # what a run is copied with, and a crate holds
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 def of(folder: Path, code: Iterable[str]) -> dict[str, Any]:
@@ -28,9 +30,13 @@ def files(folder: Path) -> list[Path]:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says, without its last newline; None if it cannot."""
-    command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+    """What git says, without its last newline; None if it cannot.
+
+    Of this folder, whatever repository the environment names (a hook's does), and whoever owns it: its code is run.
+    """
+    command = ["git", "--no-optional-locks", "-c", f"safe.directory={folder.resolve()}", "-C", str(folder), *words]
+    environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

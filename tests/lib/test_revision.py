@@ -40,3 +40,17 @@ def test_what_is_no_clone_of_its_own_has_none(clone: Path, tmp_path: Path) -> No
     unknown = {"commit": None, "dirty": None}
     assert revision.of(clone / "scripts", ["."]) == unknown
     assert revision.of(tmp_path, ["."]) == unknown
+
+
+def test_the_environments_repository_is_not_asked(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a hook, in which git names the repository that it was called in."""
+    told = revision.of(clone, ["scripts"])
+    git(clone, "clone", "-q", str(clone), str(clone.parent / "other"))
+    git(clone.parent / "other", "commit", "-q", "--allow-empty", "-m", "second")
+    monkeypatch.setenv("GIT_DIR", str(clone.parent / "other/.git"))
+    assert revision.of(clone, ["scripts"]) == told
+
+
+def test_a_clone_of_another_owner_has_a_commit(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert revision.of(clone, ["scripts"])["dirty"] is False
