@@ -286,7 +286,15 @@ class Settings(SourceSettings):
         if self._config.source.odbc:
             source["odbc"] = set(type(self._config.source.odbc).model_fields) - {"dialect"}
         hidden: Any = {"private_root": True, "source": source}
-        return self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
+        told: dict[str, Any] = self._config.model_dump(mode="json", exclude=hidden, exclude_none=True)
+        for block, key in [
+            *((cohort, "sql") for cohort in told["cohorts"].values()),
+            *((model["start"], "folder") for model in told["models"].values()),
+            *((tokenizer, "folder") for tokenizer in told["tokenizers"].values()),
+        ]:
+            if block.get(key):
+                block[key] = _without_folders(Path(block[key]))
+        return told
 
     def report(self) -> dict[str, Any]:
         return {
@@ -321,3 +329,8 @@ class Settings(SourceSettings):
 
     def steps(self) -> list[str]:
         return [step if isinstance(step, str) else next(iter(step)) for step in self._config.clean.steps]
+
+
+def _without_folders(path: Path) -> str:
+    """A path inside the folder that one runs in, as it is; of any other, which may name a user, the last name alone."""
+    return path.name if path.is_absolute() or ".." in path.parts else str(path)
