@@ -13,7 +13,7 @@ from lib.steward_page import steward
 
 
 def main(job: stage.Job) -> None:
-    run = document.Run(job.path("jobs"), job.path("document").parent)
+    run = document.Run(job.path("jobs"), job.path("document").parent, job.settings["min_cell"])
     whole = document.document(run, job.settings)
     pages = {"steward": steward(whole), "reviewer": reviewer(whole)}
     shards.write_json(job.path("document"), whole)

@@ -105,7 +105,7 @@ CASES = [
             (f"stale: {PREDICT}/shuffled/all-0/tuning.parquet", f"{FITTED}/all-0/manifest.json"),
             (f"stale: {PREDICT}/shuffled/all-1/tuning.parquet", f"{FITTED}/all-1/manifest.json"),
             (CERTIFICATE, "and 1 more"),
-            (DOCUMENT, "and of 3 more"),
+            (DOCUMENT, f"{FITTED}/all-0/model.safetensors, and of 1 more"),
         ),
     ),
     Case(
@@ -140,7 +140,6 @@ CASES = [
         (
             ("manifest: <private>/dataset/readmission/text/train.json", "0000000000 of train.arrow"),
             (CERTIFICATE, "text/train.json"),
-            (DOCUMENT, "4 of 6 fits"),
         ),
     ),
     Case(

@@ -5,6 +5,7 @@ import hashlib
 import json
 import platform
 import shutil
+import zipfile
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 import command
 import provenance
 from checkout import Checkout
-from lib import records, shards, stage
+from lib import records, shards, stage, told_hashes
 
 SCRIPT = Path(provenance.__file__)
 NAMES = ("provenance.json", "steward.html", "reviewer.html")
@@ -64,8 +65,34 @@ def edit(file: Path, change: Callable[[Any], Any]) -> None:
 
 def test_every_output_has_the_hash_of_its_file(finished_run: Checkout, document: dict[str, Any]) -> None:
     assert len(document["outputs"]) > 150
-    for name, digest in document["outputs"].items():
+    told = {name: digest for name, digest in document["outputs"].items() if digest != told_hashes.HIDDEN}
+    assert len(told) > 100 and all(not told_hashes.is_guessable(name) for name in told)
+    for name, digest in told.items():
         assert hashlib.sha256(path(finished_run, name).read_bytes()).hexdigest() == digest, name
+
+
+def test_no_small_count_can_be_found_from_a_hash(finished_run: Checkout, document: dict[str, Any]) -> None:
+    """Of a manifest all is published but a few counts: whoever had its hash would try them all."""
+    flow = document["cohort_flow"]["readmission"]["parts"]["tuning"]
+    manifest = finished_run.folder / "results/private/small/dataset/readmission/text/tuning.json"
+    assert flow["events"] is None and 0 < shards.read_json(manifest)["counts"]["classes"]["1"] < 10
+    results = finished_run.folder / "results/small"
+    small = [path(finished_run, name) for name in document["outputs"] if told_hashes.is_guessable(name)]
+    digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in small}
+    with zipfile.ZipFile(results / "crate.zip") as crate:
+        told = [crate.read(name).decode("latin-1") for name in crate.namelist()]
+    told += [(results / name).read_text(encoding="utf-8") for name in NAMES]
+    assert len(digests) > 60 and not [digest for digest in digests if any(digest in text for text in told)]
+
+
+def test_the_hash_of_a_file_of_few_rows_is_not_told(changed: Callable[[Change], dict[str, Any]]) -> None:
+    def few(private: Path) -> None:
+        edit(private / "split/discharge/2019.json", lambda manifest: manifest.update(rows=3))
+
+    shard, found = "<private>/split/discharge/2019.parquet", changed(few)
+    read = {job["inputs"][shard] for job in found["jobs"] if shard in job["inputs"]}
+    assert found["outputs"][shard] == told_hashes.HIDDEN and read == {told_hashes.HIDDEN} and found["standing"] == []
+    assert len(found["outputs"]["<private>/split/discharge/2018.parquet"]) == 64
 
 
 def test_every_figure_resolves_to_its_queries(document: dict[str, Any]) -> None:
@@ -135,14 +162,20 @@ def test_nothing_private_is_told(finished_run: Checkout) -> None:
         assert not [key for key in job_ids if f'"{key}"' in told or f">{key}<" in told]
 
 
+def test_the_stays_of_a_window_without_a_note_cannot_be_told(document: dict[str, Any]) -> None:
+    """With a note a stay they are the difference to the notes, and in most windows of the demo fewer than 10."""
+    rows = [one["rows"] for one in document["extracts"] if one["kind"] == "text"]
+    assert len(rows) == 8 and set(rows) == {None}
+
+
 def test_the_window_of_few_rows_hides_those_of_its_query(changed: Callable[[Change], dict[str, Any]]) -> None:
     def few(private: Path) -> None:
-        edit(private / "extract/discharge/2019.text.json", lambda manifest: manifest.update(rows=3))
+        edit(private / "extract/discharge/2019.labels.json", lambda manifest: manifest.update(rows=3))
 
     found = changed(few)
     rows = {(one["cohort"], one["kind"], one["window"]): one["rows"] for one in found["extracts"]}
-    assert {rows["discharge", "text", window] for window in ("2018", "2019", "2020", "2021")} == {None}
-    assert rows["discharge", "labels", "2019"] is not None and rows["admission", "text", "2019"] is not None
+    assert {rows["discharge", "labels", window] for window in ("2018", "2019", "2020", "2021")} == {None}
+    assert rows["admission", "labels", "2019"] is not None
     assert "none of its windows tells how many" in found["steward"]
 
 

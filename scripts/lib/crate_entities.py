@@ -55,7 +55,7 @@ class Entities:
                     f"#private/{action.path}",
                     "Dataset",
                     name=f"What '{action.name}' wrote",
-                    description=f"{told} these files, which are listed among the outputs in {DOCUMENT}.",
+                    description=f"{told} those whose hash is told among the outputs in {DOCUMENT}.",
                     sha256=hash_of(action.private),
                     numberOfItems=len(action.private),
                     conditionsOfAccess=PRIVATE,

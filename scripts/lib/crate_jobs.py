@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
+from lib.told_hashes import HIDDEN, OTHER
+
 _ABOUT = ("task", "cohort", "tokenizer")  # the first that a job has
 
 
@@ -40,7 +42,7 @@ class Action:
 
     @property
     def private(self) -> dict[str, str]:
-        """sha256 by name of what they wrote under the private root."""
+        """sha256, where it is told, by name of what they wrote under the private root."""
         return {name: digest for name, digest in self._outputs().items() if name.startswith("<private>/")}
 
     @property
@@ -82,8 +84,12 @@ def actions(jobs: Sequence[Mapping[str, Any]]) -> list[Action]:
 
 
 def hash_of(files: Mapping[str, str]) -> str:
-    """sha256 of the lines `<sha256>  <name>` in the order of the names: what `sha256sum` would print of them."""
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+    """sha256 of the lines `<sha256>  <name>` in the order of the names: what `sha256sum` would print of them.
+
+    Files whose hash is not told are left out.
+    """
+    told = ((name, digest) for name, digest in sorted(files.items()) if digest not in (HIDDEN, OTHER))
+    lines = "".join(f"{digest}  {name}\n" for name, digest in told)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

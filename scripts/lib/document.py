@@ -1,14 +1,15 @@
 """A run's provenance in one document of class aggregate: from every figure back to the query that its rows came from.
 
-Made from records and manifests. Hashes stand for what is private; a count of rows by window is left out where any
-window of the query is small; hosts, users, paths outside the run and job numbers stay in the records.
+Made from records and manifests. Hashes stand for what is private, but of files that could be found from theirs
+(`told_hashes`) "hidden" stands; a count of stays by window is left out where any window of the query is small; hosts,
+users, paths outside the run and job numbers stay in the records.
 
 name, evaluation, headline, min_cell    of the run
 workflow      commits [{commit, dirty, jobs}], python, versions {library: [versions]}, lock {sha256, packages}
 source        kind (demo, sqlite, odbc), first_day, last_day, window
 releases      {cohort: [rows of the release query, for each release that its extracts are of]}
 queries       [{cohort, kind, file, sha256, dialect, parameters, windows, rows}]; sha256 is of the canonical SQL
-extracts      [{cohort, kind, window, rows or null, sha256, extracted}]
+extracts      [{cohort, kind, window, rows (of labels, or null), sha256, extracted}]
 cohort_flow   {task: {file, sha256, opted_out, steps, parts, ...}}, from flow/
 split         the settings, as the configuration shows them
 disjoint      {task: [checks of the certificate on what two parts share]}
@@ -32,7 +33,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib import document_tables, records, standing
+from lib import document_tables, records, standing, told_hashes
+from lib.files import read_json
 
 _OF_A_JOB = (
     *("code", "commit", "dirty", "started", "seconds"),
@@ -43,12 +45,15 @@ _OF_A_JOB = (
 class Run:
     """What a run has left: its jobs with their newest records, and its files by their logical names."""
 
-    def __init__(self, jobs: Path, results: Path) -> None:
+    def __init__(self, jobs: Path, results: Path, min_cell: int) -> None:
         self.private, self.results = jobs.parents[2], results
         lines = map(json.loads, jobs.read_text(encoding="utf-8").splitlines())
         self.jobs = [dict(zip(("stage", "wildcards", "output"), line, strict=False)) for line in lines]
         for job in self.jobs:
             job["record"] = records.last(self.path(job["output"]))
+        made = [records.written(job["output"], job["record"]) for job in self.jobs]
+        self._written = {name: digest for files in made for name, digest in files.items()}
+        self._few = {name for files in made for name in self._of_few_rows(files, min_cell)}
 
     def path(self, name: str) -> Path:
         """Where `<private>/...` or `<results>/...` lies."""
@@ -64,8 +69,22 @@ class Run:
         return dict(json.loads(job["record"]["settings"]))
 
     def outputs(self, job: Mapping[str, Any]) -> dict[str, str]:
-        """sha256 by logical name of what a job wrote."""
-        return records.written(job["output"], job["record"])
+        """sha256 by logical name of what a job wrote, as it may be told."""
+        return told_hashes.told(records.written(job["output"], job["record"]), self._written, self._few)
+
+    def inputs(self, job: Mapping[str, Any]) -> dict[str, str]:
+        """sha256 of what it read; of files outside the run by their names alone."""
+        return told_hashes.told(job["record"]["inputs"], self._written, self._few)
+
+    def _of_few_rows(self, files: Mapping[str, str], min_cell: int) -> Iterator[str]:
+        """Of a job's files those whose manifest, one of them, tells of so few rows that these could be guessed."""
+        for name in files:
+            path = self.path(name)
+            if not (told_hashes.is_guessable(name) and path.suffix == ".json" and path.is_file()):
+                continue
+            manifest = read_json(path)
+            if manifest.get("rows", min_cell) < min_cell:
+                yield from (f"{name.rpartition('/')[0]}/{file}" for file in manifest.get("files", ()))
 
 
 def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +132,6 @@ def _job(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
     return told | {
         **{key: record[key] for key in _OF_A_JOB},
         "settings": hashlib.sha256(record["settings"].encode()).hexdigest(),
-        "inputs": record["inputs"],
+        "inputs": run.inputs(job),
         "outputs": run.outputs(job),
     }

@@ -33,7 +33,7 @@ class Tables:
                 key,
                 {
                     **dict(zip(("cohort", "kind"), key, strict=True)),
-                    "file": file.name if file.is_absolute() else str(file),
+                    "file": file.name if file.is_absolute() or ".." in file.parts else str(file),
                     **{name: settings[name] for name in ("dialect", "parameters")},
                     "sha256": settings["sql_sha256"],
                     "windows": 0,
@@ -50,17 +50,17 @@ class Tables:
         return {job["wildcards"]["cohort"]: read_json(self._run.path(job["output"]))["releases"] for job in jobs}
 
     def extracts(self) -> list[dict[str, Any]]:
-        """A row a window and query. Its rows are told where no window of the query is small."""
-        small = {
-            (job["wildcards"]["cohort"], job["wildcards"]["kind"])
-            for job, _, rows in self._extracted()
-            if self._shown(rows) is None
-        }
+        """A row a window and query.
+
+        Its stays are told where no window of the query is small, its notes never: with a note a stay, the difference is
+        the stays without one, which the flow hides where they are few.
+        """
+        small = {job["wildcards"]["cohort"] for job, _, rows in self._extracted() if self._shown(rows) is None}
         return [
             {
                 **{name: job["wildcards"][name] for name in ("cohort", "kind", "window")},
-                "rows": None if (job["wildcards"]["cohort"], job["wildcards"]["kind"]) in small else rows,
-                "sha256": job["record"]["outputs"][job["output"].rpartition("/")[2]],
+                "rows": None if job["wildcards"]["kind"] == "text" or job["wildcards"]["cohort"] in small else rows,
+                "sha256": self._run.outputs(job)[job["output"]],
                 "extracted": job["record"]["started"],
             }
             for job, _, rows in self._extracted()
@@ -120,7 +120,8 @@ class Tables:
         settings, record = self._run.settings_of(job), job["record"]
         folder = job["output"].rpartition("/")[0]
         manifest = read_json(self._run.path(f"{folder}/manifest.json"))
-        read = record["inputs"]
+        read = self._run.inputs(job)
+        data = manifest["data"] | {Path(name).stem: read[name] for name in read if name.endswith(".arrow")}
         fitted = {
             **job["wildcards"],
             "kind": kind or settings["kind"],
@@ -128,8 +129,8 @@ class Tables:
             "sha256": record["outputs"][WEIGHTS],
             "code": record["code"],
             "started": record["started"],
-            "train": {"sha256": manifest["data"]["train"], "rows": self._shown(manifest["rows"])},
-            "tuning": {"sha256": manifest["data"]["tuning"], "rows": self._shown(manifest["tuning"]["rows"])},
+            "train": {"sha256": data["train"], "rows": self._shown(manifest["rows"])},
+            "tuning": {"sha256": data["tuning"], "rows": self._shown(manifest["tuning"]["rows"])},
         }
         if kind == "transformer":
             (tokenizer,) = (name for name in read if name.startswith("<private>/tokenizers/"))
@@ -178,7 +179,7 @@ class Tables:
         told = []
         for job in self._run.of("evaluate"):
             evaluated = read_json(self._run.path(job["output"]))
-            model, read = fits[self._fit(job["wildcards"])], job["record"]["inputs"]
+            model, read = fits[self._fit(job["wildcards"])], self._run.inputs(job)
             for part, block in evaluated["parts"].items():
                 file = f"<private>/predict/{'/'.join(self._fit(model))}/{part.removesuffix('_unseen')}.parquet"
                 told.append(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lib import jobs, provenance, records, revision
 from lib.files import read_json
 from lib.standing import Standing, of_jobs
+from lib.told_hashes import agrees
 
 if TYPE_CHECKING:
     from lib.plan import Plan
@@ -82,5 +83,5 @@ def _of_the_document(plan: "Plan", written: Mapping[str, str]) -> Iterator[str]:
         yield "the provenance document and its pages are not of this configuration and code, or were changed"
         return
     told = read_json(outputs[0])["outputs"]
-    if other := sum(told.get(name) != written.get(name) for name in {*told, *written}):
+    if other := sum(not agrees(told.get(name), written.get(name)) for name in {*told, *written}):
         yield f"the provenance document and its pages were made before {other} files were written"

@@ -104,14 +104,12 @@ def _windows(of: Mapping[str, list[Mapping[str, Any]]]) -> str:
     rows = []
     for window, both in of.items():
         kinds = {one["kind"]: one for one in both}
-        cells = [window]
-        for kind in ("labels", "text"):
-            one = kinds.get(kind)
-            cells += [wording.count(one["rows"]), digest(one["sha256"])] if one else [wording.NONE, wording.NONE]
-        rows.append(cells)
-    return table(["Window", "Stays", "Hash", "Notes", "Hash"], rows, left=5) + (
+        stays, notes = kinds.get("labels"), kinds.get("text")
+        told = [wording.count(stays["rows"]), digest(stays["sha256"])] if stays else 2 * [wording.NONE]
+        rows.append([window, *told, digest(notes["sha256"]) if notes else wording.NONE])
+    return table(["Window", "Stays", "Hash of the stays", "Hash of the notes"], rows, left=4) + (
         '<p class="quiet">“hidden”: where any window of a query has few rows, none of its windows tells how many.</p>'
-        if any(one["rows"] is None for both in of.values() for one in both)
+        if any(one["rows"] is None for both in of.values() for one in both if one["kind"] == "labels")
         else ""
     )
 

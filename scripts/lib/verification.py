@@ -18,6 +18,7 @@ from lib.files import read_json, sha256
 from lib.findings import KINDS, Finding, short
 from lib.links import Links
 from lib.stage import StageError, without_data
+from lib.told_hashes import agrees
 
 if TYPE_CHECKING:
     from lib.plan import Plan
@@ -110,7 +111,7 @@ def _jobs(links: Links) -> dict[str, Any]:
 def _unlike(told: Any, here: Any) -> str:
     """What the document has and the record has not; nothing where both agree."""
     if isinstance(here, str):
-        return "" if told == here else f"{short(str(told))} and the record {short(here)}"
+        return "" if agrees(told, here) else f"{short(str(told))} and the record {short(here)}"
     wrong = [key for key, value in here.items() if told.get(key, value) != value]
     return f"another {wrong[0]} than the record" if wrong else ""
 
