@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import extract
-from lib import config_files, optouts, reasons, verification
+from lib import config_files, optouts, reasons, verification, wording
 from lib.config_errors import ConfigError
 from lib.files import read_json
 from lib.findings import SHOWN, Finding
@@ -71,8 +71,16 @@ def _source(plan: Plan, links: Links) -> Iterator[Finding]:
         before = read_json(manifest)
         told, today = {"rows": before["rows"], **before["counts"]}, {"rows": rows, **extraction.counts()}
         if changed := list(reasons.differences(told, today)):
-            wrong = "; ".join(f"{key} {old} when extracted, {new} now" for key, old, new in changed[:SHOWN])
+            wrong = "; ".join(
+                f"{key} {_shown(old, plan)} when extracted, {_shown(new, plan)} now"
+                for key, old, new in changed[:SHOWN]
+            )
             yield Finding("source", made.job.output, wrong, [made])
+
+
+def _shown(value: Any, plan: Plan) -> str:
+    """A count, unless it is small, for a line may be sent on. A reason that there was not is `none`, and small too."""
+    return str(value) if value == 0 or (isinstance(value, int) and value >= plan.config.min_cell) else wording.HIDDEN
 
 
 if __name__ == "__main__":

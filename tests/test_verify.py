@@ -9,7 +9,11 @@ import pytest
 import tampering
 import tampering_page
 import verify
-from checkout import Checkout
+from checkout import Checkout, small_config
+from lib import reasons
+from lib.config import Config
+from lib.config_errors import validated
+from lib.plan import Plan
 from tampered import Room
 from tampering_cases import CASES, Case
 
@@ -59,6 +63,20 @@ def test_what_it_says_to_do_mends_the_run(finished_run: Checkout, tmp_path: Path
     room.snakemake()
     mended = room.verify()
     assert mended.returncode == 0, mended.stdout
+
+
+def test_a_lost_file_that_was_made_again_says_nothing_against_the_run(finished_run: Checkout, tmp_path: Path) -> None:
+    """Its job has a newer record than the document, which is not collected again where nothing came out new."""
+    room = Room(finished_run, tmp_path / "room", whole=True)
+    room.remove("<private>/clean/discharge/2018.parquet")
+    room.snakemake()
+    assert room.verify().returncode == 0
+
+
+def test_no_small_count_of_the_warehouse_is_told() -> None:
+    plan = Plan(validated(Config, small_config()), main_process=False)
+    told = [verify._shown(count, plan) for count in (0, 1, 9, 10, 214, reasons.ABSENT)]
+    assert told == ["0", "hidden", "hidden", "10", "214", "hidden"]
 
 
 def test_intervals_are_recomputed_when_asked(

@@ -109,10 +109,16 @@ def _jobs(links: Links) -> dict[str, Any]:
 
 
 def _unlike(told: Any, here: Any) -> str:
-    """What the document has and the record has not; nothing where both agree."""
+    """What the document has and the record has not; nothing where both agree.
+
+    A job that ran again since then, for a file of its own was lost, may have run at another commit: the document is not
+    collected again for that, and only settings and code are compared.
+    """
     if isinstance(here, str):
         return "" if agrees(told, here) else f"{short(str(told))} and the record {short(here)}"
-    wrong = [key for key, value in here.items() if told.get(key, value) != value]
+    again = told.get("started") != here["started"]
+    keys = ("settings", "code") if again else here
+    wrong = [key for key in keys if told.get(key, here[key]) != here[key]]
     return f"another {wrong[0]} than the record" if wrong else ""
 
 
