@@ -38,7 +38,8 @@ def job(run: Checkout, results: Path, private: Path) -> stage.Job:
     told = records.last(run.folder / "results/small/provenance.json")
     assert told is not None
     files = dict(zip(("document", "steward", "reviewer"), (results / name for name in NAMES), strict=True))
-    return stage.Job(json.loads(told["settings"]), {"jobs": private / "stamps/jobs/jobs.jsonl", **files})
+    settings = json.loads(told["settings"])
+    return stage.Job(settings, {"jobs": private / f"stamps/jobs/{settings['jobs']}.jsonl", **files})
 
 
 @pytest.fixture

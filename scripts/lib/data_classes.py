@@ -103,7 +103,7 @@ TABLE = [
     Kind("<private>/code/{key}/{kept}", "row", "the scripts and rules that a run began with, for its jobs"),
     Kind("<private>/stamps/submitted/{head}.yaml", "row", "the configuration of a cluster's queued jobs"),
     Kind("<private>/stamps/submitted/{head}.jsonl", "row", "hashes of what they are told, and of their code"),
-    Kind("<private>/stamps/jobs/jobs.jsonl", "row", "what every job of the run is asked for: settings and code"),
+    Kind("<private>/stamps/jobs/{key}.jsonl", "row", "what every job of a run is asked for: settings and code"),
     Kind("<private>/stamps/source/server.json", "row", "the server as jobs open it, nothing secret"),
     Kind("<private>/logs/{any}.log", "text", "what others wrote while a job ran: tracebacks, warnings, prints"),
     Kind("<private>/logs/{any}.log.attempts", "row", "a line for each time that a job began, until it ends well"),
@@ -143,7 +143,11 @@ TABLE = [
     ),
     Kind("<results>/share/{task}.json", "aggregate", "its manifest"),
     Kind("<results>/logs/{any}.log", "aggregate", "progress and counts"),
-    Kind("<results>/{output}.record.jsonl", "aggregate", "how the file of that name came"),
+    Kind(
+        "<results>/{output}.record.jsonl",
+        "aggregate",
+        "how the file of that name came; hashes of private counts can be guessed at: give away the crate, not these",
+    ),
     Kind("<results>/{unfinished}", "aggregate", "a file that a killed job was writing"),
     Kind("<results>/.running", "aggregate", "the lock of `make run`"),
 ]

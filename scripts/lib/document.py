@@ -90,6 +90,7 @@ class Run:
 def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document, as the module's docstring has it; `settings` are those of the stage `provenance`."""
     tables = document_tables.Tables(run, settings["min_cell"])
+    split = next((run.settings_of(job) for job in run.of("split")), {})
     whole = {
         **{key: settings[key] for key in ("name", "evaluation", "headline", "min_cell", "source")},
         "workflow": _workflow(run) | {"lock": settings["lock"]},
@@ -97,7 +98,7 @@ def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
         "queries": tables.queries(),
         "extracts": tables.extracts(),
         "cohort_flow": tables.flows(),
-        "split": next((run.settings_of(job) for job in run.of("split")), {}),
+        "split": {key: value for key, value in split.items() if key != "salt_fingerprint"},  # which can be guessed at
         "disjoint": tables.disjoint(),
         "leakage": tables.leakage(),
         "headlines": tables.headlines(),

@@ -23,7 +23,7 @@ from lib.files import read_json, write_json, write_text
 from lib.needs import Needs
 from lib.settings import Settings
 from lib.stored import Stored
-from lib.submitted import Submitted, Waited
+from lib.submitted import Submitted, Waited, discard_old
 from lib.windows import windows
 
 DEVELOPMENT_PARTS = ["tuning", "calibration"]
@@ -334,13 +334,24 @@ class Plan:
         return canonical_json(getattr(self._stages, stage)(**dict(wildcards)))
 
     def list_jobs(self, _: Any) -> str:
-        """An input function: the file with what every job is asked for, written anew where that has changed."""
-        path = Path(self.private, "stamps", "jobs", "jobs.jsonl")
-        if self.main_process:
-            content = jobs.text(jobs.asked(self))
-            if not path.is_file() or path.read_text(encoding="utf-8") != content:
-                write_text(path, content)
+        """An input function: the file with what every job is asked for.
+
+        Each list is a file of its own: a dry run of another configuration writes nothing that a job is reading.
+        """
+        path = Path(self.private, "stamps", "jobs", f"{self.jobs_hash}.jsonl")
+        if self.main_process and not path.is_file():
+            write_text(path, self._jobs)
+            discard_old(path.parent)
         return str(path)
+
+    @cached_property
+    def _jobs(self) -> str:
+        return jobs.text(jobs.asked(self))
+
+    @cached_property
+    def jobs_hash(self) -> str:
+        """16 hexadecimal digits of what every job is asked for."""
+        return hashlib.sha256(self._jobs.encode()).hexdigest()[:16]
 
     def own_modules(self, stage: str) -> tuple[str, ...]:
         """The site's own modules that a stage imports: cleaning steps."""

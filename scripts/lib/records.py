@@ -8,7 +8,7 @@ inputs                  sha256 by path: `<private>/...`, `<results>/...`; of wha
 outputs                 sha256 by name; by path, where one lies in another folder than the record
 commit, dirty           git's revision of the workflow, and whether its code differed from it; null where unknown
 started, seconds        UTC, ISO 8601; wall time
-host, python, versions  the machine's name, Python's version, those of the libraries that the job loaded
+host, python, versions  the machine's name (null under the results), Python's version, the loaded libraries' versions
 peak_mb                 the largest resident memory of the job's process or one of its children
 scheduler, job_id       "slurm" and its number, or null
 attempt                 1, or how often the job had to begin until it ended well
@@ -86,6 +86,7 @@ def append(
     """Write the record of a job that ended well. `told`: settings and code; `started`: seconds since the epoch."""
     revision = script.resolve().parents[1] / REVISION
     known = json.loads(revision.read_text(encoding="utf-8")) if revision.is_file() else {}
+    shown = _name(written[0]).startswith("<results>")
     record = {
         "stage": script.stem,
         "settings": canonical_json(told["settings"]),
@@ -96,7 +97,7 @@ def append(
         "dirty": known.get("dirty"),
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - started, 3),
-        "host": platform.node(),
+        "host": None if shown else platform.node(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for module, name in LIBRARIES.items() if module in sys.modules},
         "peak_mb": max(resource.getrusage(who).ru_maxrss for who in _PROCESSES) // 1024,

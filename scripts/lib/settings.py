@@ -311,6 +311,7 @@ class Settings(SourceSettings):
         kind = "demo" if source.demo else "odbc" if source.odbc else "sqlite"
         lock = provenance.LOCK.read_bytes()
         return {
+            "jobs": self._plan.jobs_hash,
             "lock": {"sha256": hashlib.sha256(lock).hexdigest(), "packages": lock.count(b"==")},
             "name": self._config.name,
             "evaluation": self._config.evaluation,

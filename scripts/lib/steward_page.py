@@ -156,7 +156,7 @@ def _split(document: Mapping[str, Any]) -> str:
     if "salt" in split:
         salt = f"“{split['salt']}”, which the configuration shows: who knows a patient's id can tell the part"
     else:
-        salt = f"a secret of the site; fingerprint {split['salt_fingerprint']}"
+        salt = f"a secret of the site, in the environment variable {split['salt_env']}"
     later = [f"stays from {split['temporal_from']} on"] if split.get("temporal_from") else []
     later += [f"the periods {', '.join(split['temporal_periods'])}"] if split.get("temporal_periods") else []
     rows = []

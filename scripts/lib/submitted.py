@@ -76,8 +76,7 @@ class Submitted:
         `name`: what the scheduler calls this head's jobs. The file is locked for as long as this process lives.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        for old in _long_gone(self._folder):
-            old.unlink(missing_ok=True)
+        discard_old(self._folder)
         path = self._folder.absolute() / f"{uuid.uuid4().hex}.jsonl"
         self._file = path.open("x", encoding="utf-8", buffering=1)
         fcntl.lockf(self._file, fcntl.LOCK_EX)
@@ -131,6 +130,12 @@ def waited() -> Waited | None:
 
 def _told(stage: str, wildcards: str, settings: str, code: str) -> tuple[str, str]:
     return f"{stage} {wildcards}", hashlib.sha256(canonical_json([settings, code]).encode()).hexdigest()
+
+
+def discard_old(folder: Path) -> None:
+    """Remove the files of heads that nobody can be waiting for any more."""
+    for old in _long_gone(folder):
+        old.unlink(missing_ok=True)
 
 
 def _long_gone(folder: Path) -> list[Path]:

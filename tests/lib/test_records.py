@@ -39,6 +39,12 @@ def test_inputs_are_named_without_the_hosts_folders(roots: Path) -> None:
     assert str(roots) not in json.dumps(record)
 
 
+def test_a_record_under_the_results_names_no_host(roots: Path) -> None:
+    output = written(roots / "results" / "flow.json")
+    records.append(Path("scripts/flow.py"), {"settings": {}, "code": ""}, {}, [output], time.time(), {})
+    assert (records.last(output) or {})["host"] is None and appended(roots, {})["host"]
+
+
 def test_what_goes_on_changing_is_no_input(roots: Path) -> None:
     database, openings = written(roots / "hospital.sqlite"), written(roots / "private/openings.jsonl")
     assert appended(roots, {"database": [database], "openings": [openings]})["inputs"] == {}

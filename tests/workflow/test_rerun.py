@@ -22,6 +22,16 @@ def test_a_finished_run_has_nothing_to_do(finished: Copy) -> None:
     assert finished().planned() == Counter()
 
 
+def test_a_dry_run_of_something_else_leaves_what_a_running_job_reads(finished: Copy) -> None:
+    """The list of what every job is asked for was one file, which the document told as that of its run."""
+    run = finished()
+    lists = run.folder / "results/private/small/stamps/jobs"
+    before = {path: path.read_bytes() for path in lists.iterdir()}
+    run.configure(run.config | {"seeds": [0, 1]})
+    assert run.planned()["provenance"] == 1
+    assert {path: path.read_bytes() for path in before} == before and len(list(lists.iterdir())) == 2
+
+
 def test_a_run_that_has_not_begun_has_in_its_plan_what_others_wait_for(tmp_path: Path) -> None:
     """Found only where somebody waits, three datasets would stand in a scheduler's queue one after the other."""
     planned = Checkout(tmp_path / "fresh", small_config()).planned()
@@ -218,7 +228,7 @@ def test_a_query_asked_again_for_the_same_rows_is_cut_off(finished: Copy) -> Non
     run = finished()
     path = run.folder / "scripts/extract.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
-    assert set(run.ran()) == {"extract", "clean", "split", "ledger", "inventory"}
+    assert set(run.ran()) == {"extract", "clean", "split", "ledger", "inventory", "provenance", "crate"}
 
 
 def test_an_edited_metrics_file_is_made_again(finished: Copy) -> None:
