@@ -1,9 +1,9 @@
 """Collect a run's provenance into one document, from every figure back to its queries, and tell it on two pages.
 
 Settings: name, evaluation, headline, min_cell, source {kind, first_day, last_day, window}, lock {sha256, packages},
-jobs (the hash of their list). Input: the list of the run's jobs (stamps/jobs/ of the private folder), by which their records
-and manifests are found. The document's keys stand in scripts/lib/document.py; it is of class aggregate. The pages, for
-the data steward and for the reviewer, are made of it alone.
+jobs (the hash of their list). Input: the list of the run's jobs (stamps/jobs/ of the private folder), by which their
+records and manifests are found. The document's keys stand in scripts/lib/document.py; it is of class aggregate. The
+pages, for the data steward and for the reviewer, are made of it alone.
 """
 
 from lib import document, shards, stage
