@@ -65,6 +65,7 @@ def test_other_code_and_settings_are_told_by_stage(now: Now, monkeypatch: pytest
     assert now() == [
         "1 of 72 jobs ran with other settings than the configuration has today (flow 1)",
         "7 of 72 jobs ran other code than today's (evaluate 6, compare 1)",
+        f"{PAGES} are not of this configuration and code, or were changed",
     ]
 
 
