@@ -7,42 +7,36 @@ Run it from the repository's root. What would run Snakemake says (a dry run); wh
 against today's settings and code; what it takes, the records of such jobs. Nothing is run.
 """
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
 
-from lib import config_files, dry_run, explanation_page
-from lib.config_errors import ConfigError
+from lib import commands, dry_run, explanation_page
 from lib.costs import Costs
 from lib.explanation import Explanation
 from lib.plan import Plan
-from lib.stage import StageError, without_data
+from lib.stage import StageError
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.parser(__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="files or rules, as for snakemake; a whole run")
-    parser.add_argument("--configfile", required=True, nargs="+", type=Path, metavar="FILE", help="as for snakemake")
     arguments = parser.parse_args(argv)
-    try:
-        plan = Plan(config_files.read(arguments.configfile), main_process=False)
+
+    def explain() -> int:
+        plan = Plan(commands.read(arguments.configfile), main_process=False)
         print("\n".join(explained(plan, arguments.configfile, arguments.targets)))
-    except dry_run.DryRunError as error:
-        print(f"error: snakemake does not get as far as a plan:\n{error}", file=sys.stderr)
-        return 1
-    except (StageError, ConfigError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        print(f"error: {without_data(error)}", file=sys.stderr)
-        return 70
-    return 0
+        return 0
+
+    return commands.ended(explain)
 
 
 def explained(plan: Plan, configfiles: list[Path], targets: list[str]) -> list[str]:
     """The page's lines."""
-    pending = dry_run.pending(configfiles, targets)
+    try:
+        pending = dry_run.pending(configfiles, targets)
+    except dry_run.DryRunError as error:
+        raise StageError(f"snakemake does not get as far as a plan:\n{error}") from None
     explanation = Explanation(plan, pending, whole=not targets)
     costs = Costs(plan, explanation.planned)
     every = Counter(job.stage for job in explanation.planned)

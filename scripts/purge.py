@@ -12,32 +12,27 @@ import os
 import sys
 from pathlib import Path
 
-from lib import config_files, optouts, purge
+from lib import commands, optouts, purge
 from lib.config import Config
 from lib.config_errors import ConfigError
-from lib.stage import StageError, without_data
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _arguments(argv)
     os.umask(0o077)
-    try:
-        config = config_files.read(arguments.configfile)
+
+    def look() -> int:
+        config = commands.read(arguments.configfile)
         private = Path(config.private_root, config.name)
         ids = _ids([arguments.patients] if arguments.patients else _lists(config, private), config.source.id_type)
         purge.run(private, Path("results", config.name), ids, arguments.remove, print)
-    except (StageError, ConfigError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        print(f"error: {without_data(error)}", file=sys.stderr)
-        return 70
-    return 0
+        return 0
+
+    return commands.ended(look)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configfile", required=True, nargs="+", type=Path, metavar="FILE", help="as for snakemake")
+    parser = commands.parser(__doc__)
     parser.add_argument("--patients", metavar="FILE", help="ids, one a line; - for standard input (source.exclusions)")
     parser.add_argument("--remove", action="store_true", help="remove what is listed, and record it")
     return parser.parse_args(argv)

@@ -34,7 +34,7 @@ def main(job: stage.Job) -> None:
         if truth:
             rows = predictions.read(path, task["classes"])
             ceiling = oracle.auroc(truth[0], task, rows, table["macro_classes"])
-            other = not oracle.knows(truth[0], task, rows)
+            other = ceiling is None and not oracle.knows(truth[0], task, rows)
         results.append(summary.Result(task, table, flow, certificate, ceiling, other))
     with_oracle = any(result.ceiling is not None for result in results)
     write_text(job.path("summary"), summary.text(settings, results, with_oracle))

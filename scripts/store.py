@@ -8,40 +8,34 @@ former setting is not, nor one of another configuration with the same name: comi
 is published (finetune/) stays, and so does what a running training holds.
 """
 
-import argparse
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lib import checkpoints, config_files, purge, reasons, store
+from lib import checkpoints, commands, purge, reasons, store
 from lib.amounts import size
-from lib.config_errors import ConfigError
 from lib.plan import Plan
-from lib.stage import StageError, without_data
+from lib.stage import StageError
 from lib.stored import Entry, Stored
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configfile", required=True, nargs="+", type=Path, metavar="FILE", help="as for snakemake")
+    parser = commands.parser(__doc__)
     parser.add_argument("--remove", action="store_true", help="remove what is listed as not used")
     arguments = parser.parse_args(argv)
-    try:
-        plan = Plan(config_files.read(arguments.configfile), main_process=False)
-        if not arguments.remove:
+
+    def look() -> int:
+        plan = Plan(commands.read(arguments.configfile), main_process=False)
+        if arguments.remove:
+            with purge.no_run(Path(plan.results), Path.cwd()):
+                remove(plan.stored, print)
+        else:
             print("\n".join(page(plan.config.name, plan.stored, time.time())))
-            return 0
-        with purge.no_run(Path(plan.results), Path.cwd()):
-            remove(plan.stored, print)
-    except (StageError, ConfigError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        print(f"error: {without_data(error)}", file=sys.stderr)
-        return 70
-    return 0
+        return 0
+
+    return commands.ended(look)
 
 
 def page(name: str, held: Stored, now: float) -> Iterator[str]:

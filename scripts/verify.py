@@ -16,34 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import extract
-from lib import config_files, optouts, reasons, verification, wording
-from lib.config_errors import ConfigError
+from lib import commands, optouts, reasons, verification, wording
 from lib.files import read_json
 from lib.findings import SHOWN, Finding
 from lib.links import Links
 from lib.plan import Plan
-from lib.stage import StageError, without_data
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _arguments(argv)
-    try:
-        plan = Plan(config_files.read(arguments.configfile), main_process=False)
+
+    def verify() -> int:
+        plan = Plan(commands.read(arguments.configfile), main_process=False)
         links = Links(plan, _progress)
         more = _source(plan, links) if arguments.source else ()
-        verified = verification.run(plan, links, print, arguments.intervals, arguments.document, more)
-    except (StageError, ConfigError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        print(f"error: {without_data(error)}", file=sys.stderr)
-        return 70
-    return 0 if verified else 1
+        return 0 if verification.run(plan, links, print, arguments.intervals, arguments.document, more) else 1
+
+    return commands.ended(verify, fault=2)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configfile", required=True, nargs="+", type=Path, metavar="FILE", help="as for snakemake")
+    parser = commands.parser(__doc__)
     parser.add_argument("--source", action="store_true", help="ask the warehouse for each window's rows again")
     parser.add_argument("--intervals", action="store_true", help="recompute intervals too, which takes longer")
     parser.add_argument(

@@ -28,7 +28,6 @@ standing      what keeps the run from being reproducible as it stands, as the re
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -114,12 +113,9 @@ def document(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _workflow(run: Run) -> dict[str, Any]:
     made = [job["record"] for job in run.jobs if job["record"]]
-    commits = Counter((record["commit"], record["dirty"]) for record in made)
     used = sorted({(name, version) for record in made for name, version in record["versions"].items()})
     return {
-        "commits": [
-            {"commit": commit, "dirty": dirty, "jobs": jobs} for (commit, dirty), jobs in commits.most_common()
-        ],
+        "commits": standing.commits(made),
         "python": sorted({record["python"] for record in made}),
         "versions": {name: [version for other, version in used if other == name] for name, _ in used},
     }

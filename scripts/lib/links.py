@@ -56,16 +56,12 @@ class Links:
     """All jobs of a plan. `say` is told of the progress of what takes long."""
 
     def __init__(self, plan: "Plan", say: Callable[[str], None]) -> None:
-        self._roots = {"<private>": Path(plan.private), "<results>": Path(plan.results)}
+        self.path = plan.path
         self._say, self._hashed, self._bytes, self._told = say, 0, 0, time.monotonic()
         self.hashed = cache(sha256)  # of a file of others
         self.jobs = [self._made(job) for job in planned(plan)]
         self.maker = {name: made for made in self.jobs for name in made.outputs}
         self.digest = cache(self._digest)
-
-    def path(self, name: str) -> Path:
-        root, _, inside = name.partition("/")
-        return self._roots[root] / inside
 
     def _made(self, job: Planned) -> Made:
         path = self.path(job.output)

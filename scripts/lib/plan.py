@@ -199,7 +199,8 @@ class Plan:
 
     def path(self, name: str) -> Path:
         """Where a record's `<private>/...` or `<results>/...` lies."""
-        return Path(self.files(name, {})[0])
+        root, _, inside = name.partition("/")
+        return Path(self.private if root == "<private>" else self.results, inside)
 
     def _all(self, name: str, own: dict[str, str]) -> list[str]:
         match name:

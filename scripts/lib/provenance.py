@@ -27,6 +27,7 @@ SCRIPTS = ROOT / "scripts"
 LOCK = ROOT / "requirements.lock"
 _DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
 _STARTED = time.time_ns()
+SMALL_BYTES = 1_000_000  # of files up to this size the hash is compared, as Snakemake does
 _LONG_AGO = 946_684_800  # a stamp that agrees with the record must never be newer than the output
 
 
@@ -141,7 +142,7 @@ def made_with(outputs: Iterable[Path], settings: str, code: str) -> bool:
     for path in paths:
         if not path.is_file():
             return False
-        if path.stat().st_size <= 1_000_000:
+        if path.stat().st_size <= SMALL_BYTES:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             if recorded.get(path.name) != digest:
                 return False

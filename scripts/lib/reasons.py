@@ -10,8 +10,8 @@ from typing import Any
 
 from lib import canonical_json
 from lib.files import sha256
+from lib.provenance import SMALL_BYTES
 
-SMALL = 1_000_000  # bytes: what `provenance` compares by hash
 WIDTH = 40
 ABSENT = "none"
 # By stage, the first that fits: the beginning of a setting's path, and of the configuration's. One that begins with "="
@@ -134,5 +134,5 @@ def files(paths: Mapping[str, Path], written: Mapping[str, str]) -> Iterator[tup
         path = paths[name]
         if not path.is_file():
             yield "missing", name
-        elif path.stat().st_size <= SMALL and sha256(path) != digest:
+        elif path.stat().st_size <= SMALL_BYTES and sha256(path) != digest:
             yield "edited", name

@@ -5,7 +5,8 @@ does not hold, or (see `standing_now`) something is out of date. Amber, and noth
 known, as of a release that was unpacked and not cloned; the hashes of code and lock then say what ran.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -63,6 +64,12 @@ def against(document: Mapping[str, Any]) -> list[str]:
         for names in [chain.Chain(document).broken(chain.figures(document))]
         if names
     ]
+
+
+def commits(made: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """[{commit, dirty, jobs}] of the records, the most frequent first."""
+    counted = Counter((record["commit"], record["dirty"]) for record in made)
+    return [{"commit": commit, "dirty": dirty, "jobs": jobs} for (commit, dirty), jobs in counted.most_common()]
 
 
 def of_jobs(jobs: int, missing: int, dirty: int) -> list[str]:

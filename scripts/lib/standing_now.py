@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib import jobs, provenance, records, revision
 from lib.files import read_json
-from lib.standing import Standing, of_jobs
+from lib.standing import Standing, commits, of_jobs
 from lib.told_hashes import agrees
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def now(plan: "Plan") -> Standing:
     )
     if revision.of(provenance.ROOT, revision.CODE)["dirty"]:
         against.append("the code in this folder has been changed and not committed")
-    commits = Counter((record["commit"], record["dirty"]) for record in known)
-    return Standing(against, [{"commit": c, "dirty": d, "jobs": n} for (c, d), n in commits.most_common()])
+    return Standing(against, commits(known))
 
 
 def _otherwise(plan: "Plan", made: Sequence[tuple[Sequence[Any], Mapping[str, Any] | None]]) -> Iterator[str]:
